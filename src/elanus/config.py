@@ -1,0 +1,40 @@
+"""Settings, read once when a database opens. Sizes in bytes, ages in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one open database behaves.
+
+    Attributes:
+        growing_bytes: vectors and scalars a growing segment holds before it is sealed.
+            Bounds both memory and the time of an exact scan over fresh rows.
+        backlog_bytes: sealed but not yet flushed rows; beyond it writers wait.
+        backlog_wait_s: how long a writer waits for the backlog before it is refused.
+        segment_bytes: compaction does not make segments larger than this.
+        merge_factor: segments of one size class that are merged into one.
+        dead_ratio: share of dead rows that makes a segment worth rewriting.
+        index_rows: segments with fewer rows are scanned exactly and get no index.
+        log_file_bytes: size at which the log begins a new file.
+        flush_age_s: rows older than this are flushed even when few, so that the log can
+            be trimmed.
+        history_s: how long deleted rows stay readable at an older timestamp.
+        worker_threads: threads of the build process; 0 means all cores.
+        build_attempts: failures after which a segment stays without its index.
+    """
+
+    growing_bytes: int = 32 << 20
+    backlog_bytes: int = 96 << 20
+    backlog_wait_s: float = 30.0
+    segment_bytes: int = 1 << 30
+    merge_factor: int = 4
+    dead_ratio: float = 0.25
+    index_rows: int = 2_000
+    log_file_bytes: int = 16 << 20
+    flush_age_s: float = 600.0
+    history_s: float = 0.0
+    worker_threads: int = 0
+    build_attempts: int = 3

@@ -1,0 +1,82 @@
+"""One row per metric: its sign, and whether vectors are brought to unit length.
+
+Inside Elanus smaller is nearer: the distance of L2 is the squared Euclidean distance,
+that of IP and COSINE the negated similarity. :func:`scores_from_distances` and its
+inverse are the only place where the two meet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from elanus.errors import InvalidParameter
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """What the rest of the system may know about one metric.
+
+    Attributes:
+        larger_is_better: on the wire, a larger score is a nearer row.
+        normalises: rows and queries are compared at unit length; a zero vector stays
+            zero, so that its similarity to everything is 0.0.
+    """
+
+    larger_is_better: bool
+    normalises: bool
+
+
+class Metric(StrEnum):
+    """Milvus' metric names for float vectors, upper-case as they are echoed."""
+
+    L2 = "L2"
+    IP = "IP"
+    COSINE = "COSINE"
+
+    @property
+    def row(self) -> MetricRow:
+        """This metric's row in the table."""
+        return METRICS[self]
+
+    @classmethod
+    def from_name(cls, name: str) -> Metric:
+        """The metric called ``name`` in any case.
+
+        Raises:
+            InvalidParameter: float vectors have no such metric; use L2, IP or COSINE.
+        """
+        try:
+            return cls(name.upper())
+        except ValueError:
+            raise InvalidParameter(
+                f"float vector index does not support metric type: {name}",
+                expected="valid index params",
+                actual="invalid index params",
+            ) from None
+
+
+METRICS: dict[Metric, MetricRow] = {
+    Metric.L2: MetricRow(larger_is_better=False, normalises=False),
+    Metric.IP: MetricRow(larger_is_better=True, normalises=False),
+    Metric.COSINE: MetricRow(larger_is_better=True, normalises=True),
+}
+
+
+def scores_from_distances(distances: Floats, metric: Metric) -> Floats:
+    """The metric's own numbers: L2 unchanged, IP and COSINE as similarities.
+
+    Any shape; +inf of an empty place becomes -inf where larger is better.
+    """
+    # 0.0 - x, since negating 0.0 gives -0.0, which prints as "-0.0".
+    return np.float32(0.0) - distances if metric.row.larger_is_better else distances
+
+
+def distances_from_scores(scores: Floats, metric: Metric) -> Floats:
+    """The inverse of :func:`scores_from_distances`."""
+    return scores_from_distances(scores, metric)

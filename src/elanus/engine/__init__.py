@@ -1,0 +1,1 @@
+"""The collection engine: from records in the log to answers from segments."""

@@ -1,0 +1,1 @@
+"""Reading: plan, filter, search or query each segment, reduce, make output columns."""

@@ -1,0 +1,149 @@
+"""What a reader sees: segments as they were at one moment, immutable.
+
+The only thing reading and writing share. A writer publishes a new :class:`Version` at
+one point; a reader keeps the one it began with, and with it every segment in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from elanus.schema.columns import Offsets
+from elanus.schema.schema import CollectionSchema
+from elanus.segment.base import Segment
+from elanus.segment.deletes import Mask
+from elanus.segment.keys import Key, Keys
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentView:
+    """A segment up to a number of rows and hidden-row entries.
+
+    Attributes:
+        n_rows: rows that existed.
+        n_hidden: entries of ``segment.hidden`` that existed.
+        max_ts: rows newer than this are not seen; ``None`` when there are none.
+    """
+
+    segment: Segment
+    n_rows: int
+    n_hidden: int
+    max_ts: int | None = None
+    cache: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def visible(self, partitions: frozenset[int]) -> Mask | None:
+        """Rows that reads show, (n_rows,) bool; ``None`` when that is every row."""
+        mask = self.segment.in_partitions(partitions, self.n_rows)
+        if self.n_hidden:
+            shown = self.segment.hidden.visible(self.n_hidden, self.n_rows)
+            mask = shown if mask is None else mask & shown
+        return self._not_newer(mask)
+
+    def counted(self, partitions: frozenset[int]) -> Mask | None:
+        """Rows that ``count(*)`` counts; ``None`` when that is every row."""
+        mask = self.segment.in_partitions(partitions, self.n_rows)
+        if self.segment.hidden.deleted_in(self.n_hidden):
+            alive = self.segment.hidden.counted(self.n_hidden, self.n_rows)
+            mask = alive if mask is None else mask & alive
+        return self._not_newer(mask)
+
+    def _not_newer(self, mask: Mask | None) -> Mask | None:
+        if self.max_ts is None:
+            return mask
+        old: Mask = self.segment.row_ts(self.n_rows) <= self.max_ts
+        return old if mask is None else mask & old
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The state of a collection at one timestamp.
+
+    Attributes:
+        ts: every write up to here is in, none after it.
+        number: counts published versions; equal numbers mean the same state.
+        partitions: ids of the partitions that exist.
+        repeated_keys: primary keys with rows in more than one partition.
+    """
+
+    number: int
+    ts: int
+    schema: CollectionSchema
+    views: tuple[SegmentView, ...]
+    partitions: frozenset[int]
+    repeated_keys: frozenset[Key] = frozenset()
+    cache: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def as_of(self, ts: int) -> Version:
+        """The same collection as it was at an older timestamp.
+
+        Rows that a compaction removed since are gone; see ``Settings.history_s``.
+        """
+        if ts >= self.ts:
+            return self
+        views = tuple(_view_as_of(view, ts) for view in self.views)
+        return Version(
+            self.number, ts, self.schema, views, self.partitions, self.repeated_keys
+        )
+
+    def visible(self, position: int, partitions: frozenset[int]) -> Mask | None:
+        """Rows of the view at ``position`` that reads show; shared, do not write.
+
+        Of the rows of one key, reads show the newest only; inside a partition the
+        segments know, across partitions it depends on which are read.
+        """
+        key = (position, partitions)
+        if key in self.cache:
+            mask: Mask | None = self.cache[key]
+            return mask
+        view = self.views[position]
+        mask = view.visible(partitions)
+        if self.repeated_keys and len(partitions) > 1:
+            older = self._older_repeats(partitions)[position]
+            if len(older):
+                mask = np.ones(view.n_rows, np.bool_) if mask is None else mask.copy()
+                mask[older] = False
+        if len(self.cache) > 64:
+            self.cache.clear()
+        self.cache[key] = mask
+        return mask
+
+    def _older_repeats(self, partitions: frozenset[int]) -> list[Offsets]:
+        """By view, the rows of repeated keys that a newer row hides."""
+        key = ("repeats", partitions)
+        known: list[Offsets] | None = self.cache.get(key)
+        if known is not None:
+            return known
+        values = sorted(self.repeated_keys)  # type: ignore[type-var]
+        keys = Keys.of(pa.array(values, self.schema.primary.arrow_type))
+        newest: dict[int, tuple[int, int, int]] = {}
+        older: list[list[int]] = [[] for _ in self.views]
+        for position, view in enumerate(self.views):
+            which, offsets = view.segment.find(keys, view.n_rows)
+            mask = view.visible(partitions)
+            shown = np.ones(len(offsets), np.bool_) if mask is None else mask[offsets]
+            stamps = view.segment.row_ts_at(offsets)
+            for i in np.flatnonzero(shown).tolist():
+                row = (int(stamps[i]), position, int(offsets[i]))
+                rival = newest.get(int(which[i]))
+                if rival is not None:
+                    rival, row = sorted((rival, row))
+                    older[rival[1]].append(rival[2])
+                newest[int(which[i])] = row
+        known = [np.array(sorted(rows), np.int64) for rows in older]
+        self.cache[key] = known
+        return known
+
+
+def _view_as_of(view: SegmentView, ts: int) -> SegmentView:
+    segment = view.segment
+    n_hidden = min(view.n_hidden, segment.hidden.size_at(ts))
+    stamps = segment.row_ts(view.n_rows)
+    if not segment.is_sealed:
+        n_rows = int(np.searchsorted(stamps, ts, "right"))
+        return SegmentView(segment, n_rows, n_hidden)
+    newest = int(stamps.max()) if len(stamps) else 0
+    return SegmentView(segment, view.n_rows, n_hidden, ts if newest > ts else None)

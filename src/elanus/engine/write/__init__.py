@@ -1,0 +1,1 @@
+"""Writing: check rows, log and apply them, flush, compact, build, recover."""

@@ -1,0 +1,253 @@
+"""Every error Elanus raises, as one tree.
+
+A class exists only where a caller would act differently. Each carries Milvus' wire
+code, so the wire layers need no table of their own. Code numbers and texts follow
+Milvus' ``merr`` package; the shape of a message is
+``<context>: <text>[key=value][key=value]``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ElanusError(Exception):
+    """Base of every error raised on purpose.
+
+    Attributes:
+        code: Milvus' error code, sent on the wire.
+        retriable: whether the same call may succeed later without a change.
+        is_input_error: whether the caller can mend it by asking differently.
+    """
+
+    code: ClassVar[int] = 65535
+    retriable: ClassVar[bool] = False
+    is_input_error: ClassVar[bool] = False
+
+    def within(self, context: str) -> ElanusError:
+        """The same error with ``context`` put in front of its message."""
+        wrapped = type(self).__new__(type(self))
+        Exception.__init__(wrapped, f"{context}: {self}")
+        wrapped.__dict__.update(self.__dict__)
+        return wrapped
+
+
+class InternalError(ElanusError):
+    """A broken invariant of ours. Report it; nothing the caller did is at fault."""
+
+    code = 5
+
+
+# --- requests: the caller can mend these -------------------------------------
+
+
+class RequestError(ElanusError):
+    """The request cannot be served as it stands; change it."""
+
+    code = 1100
+    is_input_error = True
+
+
+class InvalidParameter(RequestError):
+    """A value is outside what is allowed. The message says what is allowed."""
+
+    code = 1100
+
+    def __init__(
+        self, message: str = "", *, expected: object = None, actual: object = None
+    ) -> None:
+        text = f"{message}: invalid parameter" if message else "invalid parameter"
+        if expected is not None or actual is not None:
+            text += f"[expected={expected}][actual={actual}]"
+        super().__init__(text)
+
+
+class MissingParameter(RequestError):
+    """A required value was not given."""
+
+    code = 1101
+
+    def __init__(self, message: str = "", *, missing: str | None = None) -> None:
+        text = f"{message}: missing parameter" if message else "missing parameter"
+        if missing is not None:
+            text += f"[missing_param={missing}]"
+        super().__init__(text)
+
+
+class ParameterTooLarge(RequestError):
+    """The request is larger than a limit; split it."""
+
+    code = 1102
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"parameter too large[message={message}]")
+
+
+class UnsupportedOperation(RequestError):
+    """Elanus does not do this; ``docs/compatibility.md`` lists what it does."""
+
+    code = 3000
+    is_input_error = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message}: unsupported operation")
+
+
+class IllegalSchema(RequestError):
+    """The schema contradicts itself."""
+
+    code = 105
+
+    def __init__(self, message: str, collection: str) -> None:
+        super().__init__(
+            f"{message}: illegal collection schema[collection={collection}]"
+        )
+
+
+class CollectionNotFound(RequestError):
+    """No collection has this name. Create it, or correct the name."""
+
+    code = 100
+
+    def __init__(self, collection: object, database: str = "default") -> None:
+        super().__init__(
+            f"collection not found[database={database}][collection={collection}]"
+        )
+
+
+class CollectionNotLoaded(ElanusError):
+    """The collection is released; load it before reading."""
+
+    code = 101
+
+    def __init__(self, collection: object) -> None:
+        super().__init__(f"collection not loaded[collection={collection}]")
+
+
+class PartitionNotFound(RequestError):
+    """The collection has no partition by this name."""
+
+    code = 200
+
+    def __init__(self, partition: str) -> None:
+        super().__init__(f"partition not found[partition={partition}]")
+
+
+class DatabaseNotFound(RequestError):
+    """No database has this name."""
+
+    code = 800
+
+    def __init__(self, database: str) -> None:
+        super().__init__(f"database not found[database={database}]")
+
+
+class IndexNotFound(ElanusError):
+    """The field has no index by this name. Create it, or correct the name."""
+
+    code = 700
+
+    def __init__(self, *, index: str | None = None, collection: str = "") -> None:
+        key = f"indexName={index}" if index is not None else f"collection={collection}"
+        super().__init__(f"index not found[{key}]")
+
+
+class FieldNotFound(RequestError):
+    """The schema has no field by this name."""
+
+    code = 1700
+
+    def __init__(self, field: str, message: str = "") -> None:
+        prefix = f"{message}: " if message else ""
+        super().__init__(f"{prefix}field not found[field={field}]")
+
+
+class FieldNameInvalid(ElanusError):
+    """The field name breaks the naming rules."""
+
+    code = 1701
+
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(f"{message}: field name invalid[field={field}]")
+
+
+class QueryPlanError(InvalidParameter):
+    """The filter expression cannot be parsed or bound."""
+
+
+# --- state of the server or the database --------------------------------------
+
+
+class RateLimited(ElanusError):
+    """Writers are ahead of background work; wait a moment and repeat the call."""
+
+    code = 8
+    retriable = True
+
+    def __init__(self, message: str, rate: object = 0) -> None:
+        super().__init__(f"{message}: rate limit exceeded[rate={rate}]")
+
+
+class Cancelled(ElanusError):
+    """The caller or a shutdown cancelled the work before it finished."""
+
+    code = 10000
+
+
+class ClosedError(ElanusError):
+    """The database is closed; open it again."""
+
+    code = 2
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"service unavailable: {what} is closed, open it again")
+
+
+class LockedError(ElanusError):
+    """Another process or handle has the folder open. Close it there first."""
+
+    code = 2
+
+
+class ReadOnlyError(ElanusError):
+    """The database takes no writes: opened read-only, or after a failed sync."""
+
+    code = 9
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"quota exceeded[reason={reason}]")
+
+
+class StorageError(ElanusError):
+    """The operating system refused a read, write or sync. The message names the file."""
+
+    code = 1001
+
+
+class UnknownOutcome(StorageError):
+    """A sync failed, so the write may or may not survive. Reopen and look."""
+
+
+class DiskFull(StorageError):
+    """No space left. Free some and repeat the call; reads go on meanwhile."""
+
+    code = 7
+
+
+class CorruptionError(StorageError):
+    """A file fails its checksum or size. The message names the file and the place.
+
+    Column and log files must be restored from a backup; an index file is dropped and
+    rebuilt by Elanus itself.
+    """
+
+    code = 1009
+
+    def __init__(self, file: str, problem: str) -> None:
+        super().__init__(f"data integrity check failed: {file}: {problem}")
+        self.file = file
+        self.problem = problem
+
+
+class FormatError(StorageError):
+    """The folder or file is not ours, or was written by a newer version."""

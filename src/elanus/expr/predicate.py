@@ -1,0 +1,362 @@
+"""Bound predicates: what a filter reads and asks, with every name and type resolved.
+
+Nodes are frozen, comparable and print as an expression. Literals are already cast to
+the type they are compared with. Leaves evaluation to :mod:`elanus.expr.evaluate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+from elanus.expr.tree import list_text, quoted
+from elanus.schema.types import DataType
+
+Value: TypeAlias = Any
+"""A constant: bool, int (int64), float, str, or a tuple of these, possibly nested."""
+
+
+# --- operands: what is read ------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A whole scalar column; ``element`` is the type of an Array's elements."""
+
+    field_id: int
+    name: str
+    dtype: DataType
+    element: DataType | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class JsonPath:
+    """A place in a JSON column; the empty path is the whole document."""
+
+    field_id: int
+    name: str
+    path: tuple[str | int, ...]
+
+    @property
+    def dtype(self) -> DataType:
+        return DataType.JSON
+
+    def __str__(self) -> str:
+        keys = (f"[{quoted(k) if isinstance(k, str) else k}]" for k in self.path)
+        return self.name + "".join(keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element of an Array column, of type ``dtype``."""
+
+    field_id: int
+    name: str
+    index: int
+    dtype: DataType
+
+    def __str__(self) -> str:
+        return f"{self.name}[{self.index}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """The number of elements of an array, as Int64."""
+
+    array: Column | JsonPath
+
+    @property
+    def field_id(self) -> int:
+        return self.array.field_id
+
+    @property
+    def dtype(self) -> DataType:
+        return DataType.INT64
+
+    def __str__(self) -> str:
+        return f"array_length({self.array})"
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """``operand op number``; Int64, Double, or JSON when the operand is a JSON path."""
+
+    op: str
+    operand: Column | JsonPath | Element | Length
+    number: int | float
+    dtype: DataType
+
+    @property
+    def field_id(self) -> int:
+        return self.operand.field_id
+
+    def __str__(self) -> str:
+        return f"{self.operand} {self.op} {self.number!r}"
+
+
+Operand: TypeAlias = Column | JsonPath | Element | Length | Arithmetic
+
+
+# --- conditions ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Always:
+    """True, or false, for every row, whatever it holds."""
+
+    value: bool
+
+    def __str__(self) -> str:
+        return "true" if self.value else "false"
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """``operand op value``; op is one of ``== != < <= > >=``."""
+
+    operand: Operand
+    op: str
+    value: Value
+
+    def __str__(self) -> str:
+        return f"{self.operand} {self.op} {value_text(self.value)}"
+
+
+@dataclass(frozen=True, slots=True)
+class CompareColumns:
+    """``left op right`` of two columns of one family."""
+
+    left: Column | Element
+    op: str
+    right: Column | Element
+
+    def __str__(self) -> str:
+        return f"{self.left} {self.op} {self.right}"
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """``low <(=) operand <(=) high``."""
+
+    operand: Operand
+    low: Value
+    low_inclusive: bool
+    high: Value
+    high_inclusive: bool
+
+    def __str__(self) -> str:
+        low_op = "<=" if self.low_inclusive else "<"
+        high_op = "<=" if self.high_inclusive else "<"
+        low, high = value_text(self.low), value_text(self.high)
+        return f"{low} {low_op} {self.operand} {high_op} {high}"
+
+
+@dataclass(frozen=True)
+class InList:
+    """``operand in values``; values in the order given."""
+
+    operand: Operand
+    values: tuple[Value, ...]
+
+    def __str__(self) -> str:
+        return f"{self.operand} in {list_text(self.values)}"
+
+
+@dataclass(frozen=True)
+class Like:
+    """The operand, a string, matches a LIKE pattern."""
+
+    operand: Operand
+    pattern: str
+
+    def __str__(self) -> str:
+        return f"{self.operand} like {quoted(self.pattern)}"
+
+
+@dataclass(frozen=True, slots=True)
+class StartsWith:
+    """The operand, a string, begins with ``prefix``."""
+
+    operand: Operand
+    prefix: str
+
+    def __str__(self) -> str:
+        return f"starts_with({self.operand}, {quoted(self.prefix)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """Some part of the operand, a string, matches an RE2 pattern."""
+
+    operand: Operand
+    pattern: str
+
+    def __str__(self) -> str:
+        return f"{self.operand} =~ {quoted(self.pattern)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """A JSON path holds more than null or an empty container. Never unknown."""
+
+    path: JsonPath
+
+    def __str__(self) -> str:
+        return f"exists {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Null:
+    """A column is NULL. Never unknown."""
+
+    column: Column
+
+    def __str__(self) -> str:
+        return f"{self.column} is null"
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """An array holds all, or any, of the values."""
+
+    array: Column | JsonPath
+    values: tuple[Value, ...]
+    needs_all: bool
+
+    def __str__(self) -> str:
+        name = "contains_all" if self.needs_all else "contains_any"
+        kind = "json" if isinstance(self.array, JsonPath) else "array"
+        return f"{kind}_{name}({self.array}, {list_text(self.values)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The opposite; unknown stays unknown."""
+
+    part: Condition
+
+    def __str__(self) -> str:
+        return f"not ({self.part})"
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All parts hold (Strong Kleene)."""
+
+    parts: tuple[Condition, ...]
+
+    def __str__(self) -> str:
+        return " and ".join(f"({part})" for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Some part holds (Strong Kleene)."""
+
+    parts: tuple[Condition, ...]
+
+    def __str__(self) -> str:
+        return " or ".join(f"({part})" for part in self.parts)
+
+
+Condition: TypeAlias = (
+    Always
+    | Compare
+    | CompareColumns
+    | Between
+    | InList
+    | Like
+    | StartsWith
+    | Regex
+    | Exists
+    | Null
+    | Contains
+    | Not
+    | And
+    | Or
+)
+
+
+# --- the whole filter --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Predicate:
+    """A filter ready to run on any segment of its collection.
+
+    Attributes:
+        condition: what a row must satisfy.
+        primary_id: field id of the primary key.
+        sample: share of the satisfying rows to draw, between 0 and 1; None for all.
+    """
+
+    condition: Condition
+    primary_id: int
+    sample: float | None = None
+
+    @cached_property
+    def fields(self) -> frozenset[int]:
+        """Ids of the fields that evaluation reads."""
+        return frozenset(_fields_of(self.condition))
+
+    @property
+    def is_always_true(self) -> bool:
+        """Whether every row qualifies, so that no column need be read."""
+        return self.sample is None and self.condition == Always(True)
+
+    @property
+    def is_always_false(self) -> bool:
+        """Whether no row can qualify."""
+        return self.condition == Always(False)
+
+    def primary_keys(self) -> list[int] | list[str] | None:
+        """The keys, if the filter is exactly ``pk == x`` or ``pk in [...]``."""
+        condition = self.condition
+        if self.sample is not None or not isinstance(condition, (Compare, InList)):
+            return None
+        operand = condition.operand
+        if not isinstance(operand, Column) or operand.field_id != self.primary_id:
+            return None
+        if isinstance(condition, InList):
+            return list(condition.values)
+        return [condition.value] if condition.op == "==" else None
+
+    def __str__(self) -> str:
+        if self.sample is None:
+            return str(self.condition)
+        return f"({self.condition}) and random_sample({self.sample!r})"
+
+
+def value_text(value: Value) -> str:
+    """A constant or list of constants as source text."""
+    if isinstance(value, tuple):
+        return list_text(value)
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value)
+
+
+def _fields_of(condition: Condition) -> Iterator[int]:
+    if isinstance(condition, (And, Or)):
+        for part in condition.parts:
+            yield from _fields_of(part)
+    elif isinstance(condition, Not):
+        yield from _fields_of(condition.part)
+    elif isinstance(condition, CompareColumns):
+        yield condition.left.field_id
+        yield condition.right.field_id
+    elif isinstance(condition, Exists):
+        yield condition.path.field_id
+    elif isinstance(condition, Null):
+        yield condition.column.field_id
+    elif isinstance(condition, Contains):
+        yield condition.array.field_id
+    elif not isinstance(condition, Always):
+        yield condition.operand.field_id

@@ -1,0 +1,281 @@
+"""Contracts of the index layer: what a kind builds, and what a search sees of it.
+
+Files are named by the caller, who also syncs, checksums and verifies them; an index is
+only ever opened from a verified file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from elanus.distance.kernels import VectorBlock
+from elanus.distance.metrics import Floats, Metric
+from elanus.distance.topk import Offsets, TopK
+from elanus.errors import Cancelled
+
+BITS = npt.NDArray[np.uint8]
+
+
+class Allowed:
+    """The rows of a segment that a search may return, in the form each step needs.
+
+    Forms are made on first use and kept; threads may share one object, at worst they
+    make the same form twice. Where every row counts, pass ``None`` in its place.
+    """
+
+    def __init__(self, mask: npt.NDArray[np.bool_]) -> None:
+        """Args: mask: (rows,) bool, C; kept, so it must not change afterwards."""
+        self.mask = mask
+
+    @classmethod
+    def at(cls, offsets: Offsets, rows: int) -> Allowed:
+        """The rows at ``offsets`` of a segment of ``rows``."""
+        mask = np.zeros(rows, np.bool_)
+        mask[offsets] = True
+        return cls(mask)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the segment, allowed or not."""
+        return len(self.mask)
+
+    @cached_property
+    def count(self) -> int:
+        """Rows allowed."""
+        return int(np.count_nonzero(self.mask))
+
+    @cached_property
+    def offsets(self) -> Offsets:
+        """The allowed rows, (count,) int64, ascending."""
+        return np.flatnonzero(self.mask)
+
+    @cached_property
+    def bits(self) -> BITS:
+        """One bit a row, least significant first, as faiss' selectors read them."""
+        return np.packbits(self.mask, bitorder="little")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchParams:
+    """What the user asked of an index, checked.
+
+    Attributes:
+        effort: ``ef`` of HNSW or ``nprobe`` of IVF; a floor, never lowered.
+    """
+
+    effort: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Efforts found at build time to reach the recall target at 10 rows.
+
+    Attributes:
+        efforts: (share of rows allowed, effort), shares falling. A share that no effort
+            tried could serve is left out, and so are all smaller ones.
+        sketch_candidates: candidates of the sketch to measure exactly; 0: none served.
+    """
+
+    efforts: tuple[tuple[float, int], ...] = ()
+    sketch_candidates: int = 0
+
+
+@dataclass(frozen=True)
+class IndexMeta:
+    """Everything about a built index beside its files; plain JSON values.
+
+    Attributes:
+        index_type: the kind asked for ("AUTOINDEX" too).
+        kind: the kind that was built.
+        metric: how rows are compared.
+        params: build parameters as the user gave them.
+        resolved: parameters the build used: defaults filled in, fitted to few rows.
+        rows, dim: shape of the rows.
+        calibration: efforts for filtered searches.
+        has_sketch: a second file, at :func:`sketch_path`, belongs to the index.
+    """
+
+    index_type: str
+    kind: str
+    metric: Metric
+    rows: int
+    dim: int
+    params: Mapping[str, Any] = field(default_factory=dict)
+    resolved: Mapping[str, int] = field(default_factory=dict)
+    calibration: Calibration = Calibration()
+    has_sketch: bool = False
+
+    def paths(self, path: Path) -> tuple[Path, ...]:
+        """All files of the index when its main file is at ``path``."""
+        return (path, sketch_path(path)) if self.has_sketch else (path,)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The durable form: plain JSON values."""
+        data = asdict(self)
+        data["metric"] = self.metric.value
+        data["calibration"]["efforts"] = [list(e) for e in self.calibration.efforts]
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> IndexMeta:
+        """The inverse of :meth:`to_dict`."""
+        found = data["calibration"]
+        efforts = tuple((float(share), int(n)) for share, n in found["efforts"])
+        return cls(
+            **{
+                **data,
+                "metric": Metric(data["metric"]),
+                "calibration": Calibration(efforts, found["sketch_candidates"]),
+            }
+        )
+
+
+def sketch_path(path: Path) -> Path:
+    """Where the sketch of the index at ``path`` lies."""
+    return path.with_name(path.name + ".sketch")
+
+
+def _never() -> bool:
+    return False
+
+
+def _unheard(_share: float) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """One index to build.
+
+    Attributes:
+        vectors: (rows, dim) float32, C, finite; may be mapped, is only read.
+        metric: how rows are compared.
+        params: build parameters as the user gave them; checked by the kind.
+        index_type: the name the user gave, echoed in the meta.
+        seed: of all sampling; the same request builds an index of the same recall.
+        threads: OpenMP threads to use.
+        progress: called with the share done, 0 to 1, never falling.
+        is_cancelled: asked between chunks of work.
+    """
+
+    vectors: Floats
+    metric: Metric
+    params: Mapping[str, Any] = field(default_factory=dict)
+    index_type: str = ""
+    seed: int = 0
+    threads: int = 1
+    progress: Callable[[float], None] = _unheard
+    is_cancelled: Callable[[], bool] = _never
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.vectors)
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of a row."""
+        return int(self.vectors.shape[1])
+
+    def step(self, share: float) -> None:
+        """Report progress and stop here if the caller wants that.
+
+        Raises:
+            Cancelled: the build was cancelled; its file may be half written.
+        """
+        if self.is_cancelled():
+            raise Cancelled("index build cancelled")
+        self.progress(share)
+
+
+class Prescan(Protocol):
+    """A small lossy copy of all rows that names candidates for a filtered search."""
+
+    def candidates(self, queries: Floats, count: int, allowed: Allowed) -> TopK:
+        """The ``count`` allowed rows that look nearest; distances are rough."""
+        ...
+
+
+class VectorIndex(Protocol):
+    """An open index. Many threads may search one at a time."""
+
+    @property
+    def meta(self) -> IndexMeta:
+        """What was built."""
+        ...
+
+    @property
+    def raw_rows(self) -> VectorBlock | None:
+        """The rows held by the index, zero-copy; unit length for COSINE."""
+        ...
+
+    @property
+    def sketch(self) -> Prescan | None:
+        """The lossy copy, where one was built."""
+        ...
+
+    @property
+    def full_effort(self) -> int:
+        """The effort beyond which nothing more is visited."""
+        ...
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether the index's own distances are approximate."""
+        ...
+
+    def search(
+        self, queries: Floats, limit: int, effort: int, allowed: Allowed | None
+    ) -> TopK:
+        """The rows the index finds nearest; fewer than ``limit`` may come back.
+
+        Args:
+            queries: (nq, dim) float32, C, of unit length for COSINE.
+            limit: places wanted, at least 1.
+            effort: ``ef`` or ``nprobe``; ignored by kinds without one.
+            allowed: rows that may be returned.
+        """
+        ...
+
+
+class IndexKind(Protocol):
+    """A way to index float vectors: one line of the registry."""
+
+    @property
+    def name(self) -> str:
+        """Milvus' name, case-sensitive."""
+        ...
+
+    def resolve(
+        self, params: Mapping[str, Any], rows: int, dim: int
+    ) -> Mapping[str, int]:
+        """Parameters a build would use; for ``rows`` 0 only checked, not fitted.
+
+        Raises:
+            InvalidParameter: a parameter is out of range or of the wrong type.
+        """
+        ...
+
+    def build(self, request: BuildRequest, path: Path) -> IndexMeta:
+        """Build and write the index to ``path`` (and its sketch beside it).
+
+        Raises:
+            InvalidParameter: a parameter is out of range or of the wrong type.
+            Cancelled: the caller stopped the build.
+        """
+        ...
+
+    def open(self, meta: IndexMeta, path: Path) -> VectorIndex:
+        """Map the index at ``path``.
+
+        Raises:
+            CorruptionError: the file is not what ``meta`` says; rebuild the index.
+        """
+        ...

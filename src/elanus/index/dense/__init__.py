@@ -1,0 +1,1 @@
+"""Index kinds for float vectors, on faiss: one file per family."""

@@ -1,0 +1,173 @@
+"""The table of index parameters: ranges, defaults, and Milvus' texts for misuse.
+
+Build parameters arrive as strings or numbers, search parameters as JSON values. Unknown
+names are let through, as Milvus does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from elanus.errors import InvalidParameter, RequestError
+from elanus.index.base import SearchParams
+
+INT_MAX = 2**31 - 1
+_INTEGER = re.compile(r"[+-]?\d+")
+_NUMBER = re.compile(r"[+-]?\d+\.\d*")
+
+
+class SearchParameterError(RequestError):
+    """A search parameter is out of range, of the wrong type, or below the limit."""
+
+    code = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One whole-number parameter of an index kind.
+
+    Attributes:
+        name: as published, case-sensitive.
+        low, high: allowed range, both included.
+        default: used where none is given; ``None`` means it must be given.
+    """
+
+    name: str
+    low: int
+    high: int
+    default: int | None
+
+
+NLIST = Parameter("nlist", 1, 65536, 128)
+M = Parameter("M", 2, 2048, 30)
+EF_CONSTRUCTION = Parameter("efConstruction", 1, INT_MAX, 360)
+PQ_M = Parameter("m", 1, 65536, None)
+PQ_NBITS = Parameter("nbits", 1, 24, 8)
+NPROBE = Parameter("nprobe", 1, 65536, 8)
+EF = Parameter("ef", 1, INT_MAX, None)
+
+BUILD_PARAMETERS: dict[str, tuple[Parameter, ...]] = {
+    "FLAT": (),
+    "IVF_FLAT": (NLIST,),
+    "IVF_SQ8": (NLIST,),
+    "IVF_PQ": (NLIST, PQ_M, PQ_NBITS),
+    "HNSW": (M, EF_CONSTRUCTION),
+    "AUTOINDEX": (),
+}
+# The parameter that sets how hard a search tries.
+EFFORT_PARAMETERS: dict[str, Parameter | None] = {
+    "FLAT": None,
+    "IVF_FLAT": NPROBE,
+    "IVF_SQ8": NPROBE,
+    "IVF_PQ": NPROBE,
+    "HNSW": EF,
+    "AUTOINDEX": EF,
+}
+
+
+def parse_build_params(kind: str, given: Mapping[str, Any]) -> dict[str, int]:
+    """Every build parameter of a kind, checked, defaults filled in.
+
+    Raises:
+        InvalidParameter: with Milvus' text; correct the parameter it names.
+    """
+    parsed: dict[str, int] = {}
+    for parameter in BUILD_PARAMETERS[kind]:
+        if parameter.name not in given:
+            if parameter.default is None:
+                raise InvalidParameter(f"parameter `{parameter.name}` not found")
+            parsed[parameter.name] = parameter.default
+            continue
+        value = _build_integer(parameter.name, given[parameter.name])
+        problem = _range_problem(parameter, value)
+        if problem:
+            raise InvalidParameter(problem)
+        parsed[parameter.name] = value
+    if kind == "AUTOINDEX" and set(given) - {"index_type", "metric_type"}:
+        raise InvalidParameter("only metric type can be passed when use AutoIndex")
+    return parsed
+
+
+def check_subquantizers(dim: int, m: int) -> None:
+    """Raise unless ``m`` divides ``dim``.
+
+    Raises:
+        InvalidParameter: choose an ``m`` that divides the dimension.
+    """
+    if dim % m:
+        raise InvalidParameter(
+            "The dimension of a vector (dim) should be a multiple of the number of "
+            f"subquantizers (m). Dimension:{dim}, m:{m}"
+        )
+
+
+def parse_search_params(kind: str, given: Mapping[str, Any], limit: int) -> SearchParams:
+    """The effort of a search over an index of a kind.
+
+    Args:
+        kind: the kind's name; AUTOINDEX also takes ``level`` 1 to 10.
+        given: JSON values by name.
+        limit: rows wanted, offset included.
+
+    Raises:
+        SearchParameterError: with Milvus' text; correct the parameter it names.
+    """
+    parameter = EFFORT_PARAMETERS[kind]
+    if parameter is None:
+        return SearchParams()
+    if parameter.name not in given:
+        if kind == "AUTOINDEX":
+            return SearchParams(_automatic_effort(given, limit))
+        return SearchParams(parameter.default or limit)
+    value = given[parameter.name]
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise SearchParameterError(
+            f"Type conflict in json: param '{parameter.name}' ({json.dumps(value)}) "
+            "should be integer"
+        )
+    problem = _range_problem(parameter, value)
+    if problem:
+        raise SearchParameterError(problem)
+    if parameter is EF and value < limit:
+        raise SearchParameterError(f"ef({value}) should be larger than k({limit})")
+    return SearchParams(value)
+
+
+def _automatic_effort(given: Mapping[str, Any], limit: int) -> int:
+    """``ef`` of AUTOINDEX: 64 or four times the limit at level 1, more above it."""
+    level = given.get("level", 1)
+    if isinstance(level, bool) or not isinstance(level, int):
+        raise SearchParameterError(
+            f"Type conflict in json: param 'level' ({json.dumps(level)}) "
+            "should be integer"
+        )
+    if not 1 <= level <= 10:
+        raise SearchParameterError(
+            f"Out of range in json: param 'level' ({level}) should be in range [1, 10]"
+        )
+    return max(64, 4 * limit) * level
+
+
+def _build_integer(name: str, value: object) -> int:
+    """A build parameter as a whole number, however it was written."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    text = value if isinstance(value, str) else str(value)
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _NUMBER.fullmatch(text):
+        raise InvalidParameter(f"wrong data type in json, key: '{name}', value: '{text}'")
+    raise InvalidParameter(f"invalid integer value, key: '{name}', value: '{text}'")
+
+
+def _range_problem(parameter: Parameter, value: int) -> str | None:
+    if parameter.low <= value <= parameter.high:
+        return None
+    return (
+        f"Out of range in json: param '{parameter.name}' ({value}) should be in range "
+        f"[{parameter.low}, {parameter.high}]"
+    )

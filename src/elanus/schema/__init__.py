@@ -1,0 +1,1 @@
+"""What a collection's rows look like: types, fields, rules, and columns of values."""

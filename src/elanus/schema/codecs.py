@@ -1,0 +1,378 @@
+"""From what a user gives to a checked column: one codec per family of types.
+
+Input may be a list (``None`` for null), a NumPy array, a pandas Series or an Arrow
+array. The result is a column of :mod:`elanus.schema.columns` that keeps no reference
+to memory the caller can change, vectors excepted (they are copied on arrival in a
+segment). Texts follow Milvus.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from elanus.errors import InvalidParameter
+from elanus.schema import limits
+from elanus.schema.columns import Column, Vectors, copied
+from elanus.schema.schema import FieldSchema
+from elanus.schema.types import DataType
+
+Codec = Callable[[FieldSchema, Any], Column]
+
+
+def encode(field: FieldSchema, values: Any) -> Column:
+    """Check ``values`` against ``field`` and return them as a column.
+
+    Raises:
+        InvalidParameter: a value has the wrong type, range, length or dimension; the
+            message names the field and the row.
+    """
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    return CODECS[field.dtype.row.family](field, values)
+
+
+def encode_default(field: FieldSchema, value: Any) -> Any:
+    """Check a default value and return it as a plain Python value."""
+    column = encode(field, [value])
+    assert isinstance(column, pa.Array)
+    return column[0].as_py()
+
+
+def _mismatch(field: FieldSchema, needed: str, values: Any) -> InvalidParameter:
+    got = values.type if isinstance(values, pa.Array) else type(values).__name__
+    if isinstance(values, np.ndarray):
+        got = f"{values.dtype} array of shape {values.shape}"
+    elif isinstance(values, list) and values:
+        got = type(next((v for v in values if v is not None), None)).__name__
+    return InvalidParameter(
+        f"field '{field.name}' is illegal, array type mismatch",
+        expected=f"need {needed} array",
+        actual=f"got {got}",
+    )
+
+
+def _as_arrow(field: FieldSchema, values: Any, needed: str) -> pa.Array:
+    """``values`` as an Arrow array of whatever type they have."""
+    if isinstance(values, pa.Array):
+        return values
+    if isinstance(values, np.ndarray) and values.ndim != 1:
+        raise _mismatch(field, needed, values)
+    if isinstance(values, str | bytes | dict) or not hasattr(values, "__len__"):
+        raise _mismatch(field, needed, values)
+    try:
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        raise _mismatch(field, needed, values) from error
+
+
+def _encode_bool(field: FieldSchema, values: Any) -> pa.Array:
+    array = _as_arrow(field, values, "bool")
+    if pa.types.is_null(array.type):
+        return pa.nulls(len(array), pa.bool_())
+    if not pa.types.is_boolean(array.type):
+        raise _mismatch(field, "bool", values)
+    return copied(array)
+
+
+def _encode_integer(field: FieldSchema, values: Any) -> pa.Array:
+    array = _as_arrow(field, values, "int")
+    target = field.arrow_type
+    if pa.types.is_null(array.type):
+        return pa.nulls(len(array), target)
+    if not pa.types.is_integer(array.type):
+        raise _mismatch(field, "int", values)
+    if array.type == target:
+        return copied(array)
+    try:
+        return array.cast(target)
+    except pa.ArrowInvalid:
+        pass
+    bounds = np.iinfo(field.dtype.row.numpy)  # type: ignore[arg-type]
+    for row, value in enumerate(array.to_pylist()):
+        if value is not None and not bounds.min <= value <= bounds.max:
+            raise InvalidParameter(
+                f"the {row}th element ({value}) out of range: "
+                f"[{bounds.min}, {bounds.max}]",
+                expected="integer doesn't overflow",
+                actual="out of range",
+            )
+    raise _mismatch(field, "int", values)
+
+
+def _encode_floating(field: FieldSchema, values: Any) -> pa.Array:
+    raw = values
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f":
+        # from_pandas would turn NaN into null and hide it from the check below
+        values = pa.array(values)
+    elif isinstance(values, list | tuple):
+        try:
+            values = pa.array(values)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+            raise _mismatch(field, "float", raw) from error
+    array = _as_arrow(field, values, "float")
+    target = field.arrow_type
+    if pa.types.is_null(array.type):
+        return pa.nulls(len(array), target)
+    if not (pa.types.is_floating(array.type) or pa.types.is_integer(array.type)):
+        raise _mismatch(field, "float", raw)
+    out = copied(array) if array.type == target else array.cast(target, safe=False)
+    finite = pc.is_finite(out)
+    if pc.min(finite).as_py() is False:
+        row = pc.index(finite, pa.scalar(False)).as_py()
+        raise InvalidParameter(_not_a_number(array[row].as_py()))
+    return out
+
+
+def _not_a_number(value: float) -> str:
+    name = "NaN" if value != value else "+Inf" if value > 0 else "-Inf"
+    return f"value '{name}' is not a number or infinity"
+
+
+def _encode_string(field: FieldSchema, values: Any) -> pa.Array:
+    array = _as_arrow(field, values, "string")
+    if pa.types.is_null(array.type):
+        return pa.nulls(len(array), pa.large_string())
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if not (
+        pa.types.is_string(array.type)
+        or pa.types.is_large_string(array.type)
+        or pa.types.is_string_view(array.type)
+    ):
+        raise _mismatch(field, "string", values)
+    if array.type == pa.large_string():
+        out = copied(array)
+    else:
+        out = array.cast(pa.large_string())
+    limit = field.max_length
+    if limit is not None and not (field.is_primary and field.auto_id):
+        lengths = pc.binary_length(out)
+        longest = pc.max(lengths).as_py()
+        if longest is not None and longest > limit:
+            row = pc.index(pc.greater(lengths, limit), pa.scalar(True)).as_py()
+            raise InvalidParameter(
+                f"length of varchar field {field.name} exceeds max length, row number: "
+                f"{row}, length: {lengths[row].as_py()}, max length: {limit}"
+            )
+    return out
+
+
+def json_bytes(value: Any) -> bytes:
+    """Compact JSON text of a Python value (integers beyond 64 bits included)."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _encode_json(field: FieldSchema, values: Any) -> pa.Array:
+    """Python values become JSON text; ``bytes`` are taken as JSON text already."""
+    if isinstance(values, pa.Array):
+        if pa.types.is_large_binary(values.type) or pa.types.is_binary(values.type):
+            values = values.to_pylist()
+        elif pa.types.is_large_string(values.type) or pa.types.is_string(values.type):
+            values = values.to_pylist()
+        else:
+            values = values.to_pylist()
+    if not isinstance(values, Sequence | np.ndarray) and not hasattr(values, "tolist"):
+        raise _mismatch(field, "json", values)
+    out: list[bytes | None] = []
+    for row, value in enumerate(values):
+        if value is None:
+            out.append(None)
+            continue
+        try:
+            if isinstance(value, bytes):
+                orjson.loads(value)
+                text = value
+            else:
+                text = json_bytes(value)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidParameter(
+                f"json field '{field.name}' is illegal, row {row}: {error}"
+            ) from error
+        if len(text) > limits.JSON_BYTES:
+            raise InvalidParameter(_json_too_long(field, len(text)))
+        out.append(text)
+    return pa.array(out, pa.large_binary())
+
+
+def _json_too_long(field: FieldSchema, length: int) -> str:
+    what = "dynamic field" if field.is_dynamic else f"json field ({field.name})"
+    return (
+        f"the length ({length}) of {what} exceeds max length ({limits.JSON_BYTES}): "
+        f"invalid parameter[expected=valid length "
+        f"{'dynamic field' if field.is_dynamic else 'json string'}]"
+        f"[actual=length exceeds max length]"
+    )
+
+
+def _encode_array(field: FieldSchema, values: Any) -> pa.Array:
+    element = FieldSchema(
+        name=field.name,
+        dtype=field.element_type or DataType.INT64,
+        max_length=field.max_length,
+    )
+    if isinstance(values, pa.Array):
+        lists = values
+    else:
+        rows = [
+            v.tolist() if isinstance(v, np.ndarray) else v for v in _iterable(values)
+        ]
+        if any(v is not None and not isinstance(v, list | tuple) for v in rows):
+            raise _mismatch(field, "array", values)
+        try:
+            lists = pa.array(rows, pa.large_list(_inferred(rows, element)))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+            raise InvalidParameter(
+                "insert data does not match",
+                expected=f"{element.dtype.row.family} array",
+                actual=f"field {field.name}: {error}",
+            ) from error
+    if pa.types.is_null(lists.type):
+        return pa.nulls(len(lists), field.arrow_type)
+    if not (pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type)):
+        raise _mismatch(field, "array", values)
+    lists = lists.cast(pa.large_list(lists.type.value_type))
+    return _checked_lists(field, element, lists)
+
+
+def _iterable(values: Any) -> Any:
+    return values.tolist() if hasattr(values, "tolist") else values
+
+
+def _inferred(rows: list[Any], element: FieldSchema) -> pa.DataType:
+    """Widest Arrow type of the element's family, so that range errors are ours."""
+    if element.dtype.is_integer:
+        return pa.int64()
+    if element.dtype.is_floating:
+        return pa.float64()
+    return element.arrow_type
+
+
+def _checked_lists(
+    field: FieldSchema, element: FieldSchema, lists: pa.LargeListArray
+) -> pa.Array:
+    lengths = pc.list_value_length(lists)
+    longest = pc.max(lengths).as_py()
+    if field.max_capacity is not None and (longest or 0) > field.max_capacity:
+        row = pc.index(pc.greater(lengths, field.max_capacity), pa.scalar(True)).as_py()
+        raise InvalidParameter(
+            f"the length ({lengths[row].as_py()}) of {row}th array exceeds max "
+            f"capacity ({field.max_capacity})",
+            expected="valid length array",
+            actual="array length exceeds max capacity",
+        )
+    flat = lists.flatten()
+    if flat.null_count:
+        raise InvalidParameter(f"array field '{field.name}' has a null element")
+    if element.dtype.is_floating:
+        elements: Any = flat.cast(element.arrow_type, safe=False)
+    else:
+        elements = encode(element, flat)
+    offsets = np.zeros(len(lists) + 1, np.int64)
+    np.cumsum(pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False), out=offsets[1:])
+    mask = lists.is_null() if lists.null_count else None
+    return pa.LargeListArray.from_arrays(
+        pa.array(offsets), elements, type=field.arrow_type, mask=mask
+    )
+
+
+def _encode_vector(field: FieldSchema, values: Any) -> Vectors:
+    dim = field.dim or 0
+    if isinstance(values, pa.Array):
+        matrix = _matrix_from_arrow(field, values)
+    else:
+        matrix = _matrix(field, values)
+    if matrix.ndim != 2:
+        raise InvalidParameter(
+            f"float vector field '{field.name}' is illegal, array type mismatch",
+            expected="need float vector",
+            actual=f"got shape {matrix.shape}",
+        )
+    if matrix.shape[1] != dim:
+        raise InvalidParameter(
+            f"the dim ({matrix.shape[1]}) of field data({field.name}) is not equal to "
+            f"schema dim ({dim})",
+            expected=dim,
+            actual=matrix.shape[1],
+        )
+    out = np.ascontiguousarray(matrix, dtype=np.float32)
+    check_finite(out)
+    return out
+
+
+def _matrix(field: FieldSchema, values: Any) -> np.ndarray[Any, Any]:
+    try:
+        if hasattr(values, "to_list"):  # a pandas Series of vectors
+            values = values.to_list()
+        if isinstance(values, list | tuple) and not len(values):
+            return np.empty((0, field.dim or 0), np.float32)
+        if isinstance(values, list | tuple) and any(v is None for v in values):
+            raise ValueError("null in a vector field that is not nullable")
+        matrix = np.asarray(values)
+        if matrix.dtype.kind == "O":
+            matrix = np.stack([np.asarray(v) for v in values])
+    except ValueError as error:
+        raise InvalidParameter(
+            f"float vector field '{field.name}' is illegal, array type mismatch",
+            expected=f"need float vectors of dim {field.dim}",
+            actual=str(error),
+        ) from error
+    if matrix.dtype.kind not in "fiu":
+        raise _mismatch(field, "float vector", matrix)
+    return matrix
+
+
+def _matrix_from_arrow(field: FieldSchema, values: pa.Array) -> np.ndarray[Any, Any]:
+    kind = values.type
+    if values.null_count:
+        raise InvalidParameter(f"vector field '{field.name}' is not nullable")
+    if pa.types.is_fixed_size_list(kind):
+        flat, dim = values.flatten(), kind.list_size
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        lengths = pc.unique(pc.list_value_length(values))
+        flat, dim = values.flatten(), lengths[0].as_py() if len(lengths) else field.dim
+        if len(lengths) > 1:
+            raise InvalidParameter(
+                f"the length({len(flat)}) of float data should divide "
+                f"the dim({field.dim})"
+            )
+    else:
+        raise _mismatch(field, "float vector", values)
+    if not pa.types.is_floating(flat.type) or flat.null_count:
+        raise _mismatch(field, "float vector", values)
+    return flat.to_numpy(zero_copy_only=False).reshape(len(values), dim)
+
+
+def check_finite(matrix: Vectors) -> None:
+    """Refuse NaN and infinities.
+
+    Raises:
+        InvalidParameter: names the first such value.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        # one cheap pass: a sum is finite only if all is finite (or it overflowed)
+        if np.isfinite(matrix.sum()):
+            return
+    bad = ~np.isfinite(matrix)
+    if bad.any():
+        raise InvalidParameter(_not_a_number(float(matrix[bad][0])))
+
+
+CODECS: dict[str, Codec] = {
+    "bool": _encode_bool,
+    "integer": _encode_integer,
+    "floating": _encode_floating,
+    "string": _encode_string,
+    "json": _encode_json,
+    "array": _encode_array,
+    "vector": _encode_vector,
+}

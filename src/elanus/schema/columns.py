@@ -1,0 +1,116 @@
+"""Rows in memory: one column per field, never a dict per row.
+
+A scalar column is a pyarrow array with its validity; a vector column is a C-ordered
+NumPy matrix ``(n, dim)`` in its wire dtype. A :class:`Batch` is a set of such columns
+of equal length, keyed by field id, with a durable Arrow form for log and files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from elanus.schema.schema import CollectionSchema, FieldSchema
+
+Vectors = npt.NDArray[np.float32]
+Column = pa.Array | Vectors
+Offsets = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Columns of equal length by field id; every field of the schema is present."""
+
+    columns: Mapping[int, Column]
+    n_rows: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by all columns."""
+        return sum(int(column.nbytes) for column in self.columns.values())
+
+    def take(self, offsets: Offsets) -> Batch:
+        """The rows at ``offsets``, in that order."""
+        return Batch(
+            {key: take(column, offsets) for key, column in self.columns.items()},
+            len(offsets),
+        )
+
+    def to_arrow(self, schema: CollectionSchema) -> pa.RecordBatch:
+        """The durable form: columns named by field id, in schema order."""
+        arrays = [to_arrow(self.columns[f.id]) for f in schema.fields]
+        return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(schema.fields))
+
+    @classmethod
+    def from_arrow(cls, batch: pa.RecordBatch, schema: CollectionSchema) -> Batch:
+        """The inverse of :meth:`to_arrow`; shares memory with ``batch``."""
+        columns = {
+            f.id: from_arrow(batch.column(i)) for i, f in enumerate(schema.fields)
+        }
+        return cls(columns, batch.num_rows)
+
+
+def column_name(field_id: int) -> str:
+    """Name of a field's column in log and files: its id, since names may change."""
+    return str(field_id)
+
+
+@lru_cache(maxsize=256)
+def _arrow_schema(key: tuple[tuple[int, pa.DataType], ...]) -> pa.Schema:
+    return pa.schema([pa.field(column_name(i), arrow_type) for i, arrow_type in key])
+
+
+def arrow_schema(fields: Iterable[FieldSchema]) -> pa.Schema:
+    """The Arrow schema of the durable form of ``fields``."""
+    return _arrow_schema(tuple((f.id, f.arrow_type) for f in fields))
+
+
+def to_arrow(column: Column) -> pa.Array:
+    """A column as an Arrow array, without copying a C-ordered matrix."""
+    if isinstance(column, np.ndarray):
+        flat = pa.array(np.ascontiguousarray(column).reshape(-1))
+        return pa.FixedSizeListArray.from_arrays(flat, column.shape[1])
+    return column
+
+
+def from_arrow(array: pa.Array) -> Column:
+    """The inverse of :func:`to_arrow`, without copying."""
+    if pa.types.is_fixed_size_list(array.type):
+        dim = array.type.list_size
+        values = array.values.to_numpy()
+        return values[array.offset * dim : (array.offset + len(array)) * dim].reshape(
+            -1, dim
+        )
+    return array
+
+
+def take(column: Column, offsets: Offsets) -> Column:
+    """The values at ``offsets``, in that order, as a new column."""
+    if isinstance(column, np.ndarray):
+        return column[offsets]
+    return column.take(pa.array(offsets))
+
+
+def copied(array: pa.Array) -> pa.Array:
+    """The same values in memory of their own, so that the source can be freed."""
+    return pa.concat_arrays([array, array.slice(0, 0)]) if len(array) else array
+
+
+def constant(field: FieldSchema, value: Any, n_rows: int) -> pa.Array:
+    """A column of ``n_rows`` times the same value (``None`` for null)."""
+    if value is None:
+        return pa.nulls(n_rows, field.arrow_type)
+    return pa.repeat(pa.scalar(value, field.arrow_type), n_rows)
+
+
+def concat(columns: list[Column]) -> Column:
+    """The columns one after another, as a new column."""
+    if isinstance(columns[0], np.ndarray):
+        return np.concatenate(columns)
+    return pa.concat_arrays(columns)

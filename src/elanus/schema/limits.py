@@ -1,0 +1,25 @@
+"""Every limit on names, sizes and counts, one row each: checks, docs and tests read it.
+
+Values are Milvus' defaults (``proxy.*`` and ``quotaAndLimits.limits.*``).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+NAME_BYTES: Final = 255
+DESCRIPTION_BYTES: Final = 1024
+FIELDS: Final = 64
+VECTOR_FIELDS: Final = 10
+DIM_MIN: Final = 2
+DIM_MAX: Final = 32768
+VARCHAR_BYTES: Final = 65535
+ARRAY_CAPACITY: Final = 4096
+JSON_BYTES: Final = 65536
+PARTITIONS: Final = 1024
+COLLECTIONS: Final = 65536
+LIMIT: Final = 16384
+NQ: Final = 16384
+RESULT_WINDOW: Final = 16384
+INSERT_BYTES: Final = 1 << 30
+EXPRESSION_BYTES: Final = 64 << 20

@@ -1,0 +1,169 @@
+"""Fields and collection schemas: frozen descriptions, with their durable form.
+
+Leaves the rules to :mod:`elanus.schema.check` and values to the codecs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+from elanus.schema.types import DataType
+
+DYNAMIC_FIELD = "$meta"
+FIRST_FIELD_ID = 100
+
+
+@dataclass(frozen=True)
+class FieldSchema:
+    """One column of a collection.
+
+    Attributes:
+        name: unique in the schema.
+        dtype: the data type.
+        id: number given at creation, never reused; names may change, ids do not.
+        dim: dimensions of a vector.
+        max_length: longest VarChar value (or array element), in bytes of UTF-8.
+        max_capacity: most elements of an Array value.
+        element_type: type of an Array's elements.
+        default: value used where none is given; ``None`` means no default.
+        is_dynamic: the hidden ``$meta`` JSON column.
+    """
+
+    name: str
+    dtype: DataType
+    id: int = 0
+    is_primary: bool = False
+    auto_id: bool = False
+    nullable: bool = False
+    default: Any = None
+    dim: int | None = None
+    max_length: int | None = None
+    max_capacity: int | None = None
+    element_type: DataType | None = None
+    is_dynamic: bool = False
+    is_partition_key: bool = False
+    description: str = ""
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_vector(self) -> bool:
+        return self.dtype.is_vector
+
+    @cached_property
+    def arrow_type(self) -> pa.DataType:
+        """The Arrow type of this column in memory and in files."""
+        if self.dtype is DataType.ARRAY:
+            assert self.element_type is not None
+            return pa.large_list(self.element_type.row.arrow)
+        if self.is_vector:
+            return pa.list_(pa.from_numpy_dtype(self.dtype.row.numpy), self.dim)
+        return self.dtype.row.arrow
+
+    def to_dict(self) -> dict[str, Any]:
+        """The durable form: plain JSON values, defaults left out."""
+        out: dict[str, Any] = {"name": self.name, "type": int(self.dtype)}
+        for key, absent in _OPTIONAL.items():
+            value = getattr(self, key)
+            if value != absent:
+                out[key] = value
+        if self.element_type is not None:
+            out["element_type"] = int(self.element_type)
+        if self.properties:
+            out["properties"] = dict(self.properties)
+        return out
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> FieldSchema:
+        """The inverse of :meth:`to_dict`."""
+        element = data.get("element_type")
+        return cls(
+            name=data["name"],
+            dtype=DataType(data["type"]),
+            element_type=None if element is None else DataType(element),
+            properties=dict(data.get("properties", {})),
+            **{key: data.get(key, absent) for key, absent in _OPTIONAL.items()},
+        )
+
+
+_OPTIONAL: dict[str, Any] = {
+    "id": 0,
+    "is_primary": False,
+    "auto_id": False,
+    "nullable": False,
+    "default": None,
+    "dim": None,
+    "max_length": None,
+    "max_capacity": None,
+    "is_dynamic": False,
+    "is_partition_key": False,
+    "description": "",
+}
+
+
+@dataclass(frozen=True)
+class CollectionSchema:
+    """All fields of a collection, ``$meta`` included when it is dynamic."""
+
+    fields: tuple[FieldSchema, ...]
+    description: str = ""
+    version: int = 0
+
+    @cached_property
+    def by_name(self) -> dict[str, FieldSchema]:
+        return {f.name: f for f in self.fields}
+
+    @cached_property
+    def by_id(self) -> dict[int, FieldSchema]:
+        return {f.id: f for f in self.fields}
+
+    @cached_property
+    def primary(self) -> FieldSchema:
+        return next(f for f in self.fields if f.is_primary)
+
+    @cached_property
+    def dynamic(self) -> FieldSchema | None:
+        """The ``$meta`` field, or ``None`` when unknown columns are refused."""
+        return next((f for f in self.fields if f.is_dynamic), None)
+
+    @cached_property
+    def vectors(self) -> tuple[FieldSchema, ...]:
+        return tuple(f for f in self.fields if f.is_vector)
+
+    @cached_property
+    def scalars(self) -> tuple[FieldSchema, ...]:
+        """Every field that is not a vector, ``$meta`` included."""
+        return tuple(f for f in self.fields if not f.is_vector)
+
+    @cached_property
+    def visible(self) -> tuple[FieldSchema, ...]:
+        """Every field the user declared (all but ``$meta``)."""
+        return tuple(f for f in self.fields if not f.is_dynamic)
+
+    def with_ids(self) -> CollectionSchema:
+        """The same schema, its fields numbered from 100 in order of declaration."""
+        numbered = tuple(
+            replace(f, id=FIRST_FIELD_ID + i) for i, f in enumerate(self.fields)
+        )
+        return replace(self, fields=numbered)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The durable form: plain JSON values."""
+        return {
+            "fields": [f.to_dict() for f in self.fields],
+            "description": self.description,
+            "version": self.version,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CollectionSchema:
+        """The inverse of :meth:`to_dict`."""
+        return cls(
+            fields=tuple(FieldSchema.from_dict(f) for f in data["fields"]),
+            description=data["description"],
+            version=data["version"],
+        )

@@ -1,0 +1,74 @@
+"""What a reader may ask of a segment, growing or sealed."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from elanus.expr.jsonpath import PathColumn
+from elanus.index.base import VectorIndex
+from elanus.schema.columns import Column, Offsets, Vectors
+from elanus.segment.deletes import HiddenRows, Mask
+from elanus.segment.keys import Keys
+
+Ranges = dict[int, tuple[object, object, int]]
+
+
+class Segment(Protocol):
+    """One slice of rows. ``n_rows`` arguments say how many rows a snapshot sees.
+
+    Attributes:
+        id: unique in the collection, never reused.
+        hidden: rows that are deleted or shadowed.
+    """
+
+    id: int
+    hidden: HiddenRows
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the rows are on files and will not grow."""
+
+    def column(self, field_id: int, n_rows: int) -> pa.Array:
+        """A scalar column of the first ``n_rows`` rows."""
+
+    def json_path(
+        self, field_id: int, path: tuple[str | int, ...], n_rows: int
+    ) -> PathColumn:
+        """The values at one path of a JSON column, decoded once and kept."""
+
+    def vectors(self, field_id: int, n_rows: int) -> Vectors:
+        """A vector column as a matrix, (n_rows, dim)."""
+
+    def take(self, field_id: int, offsets: Offsets) -> Column:
+        """The values of any field at ``offsets``, in that order."""
+
+    def row_ts(self, n_rows: int) -> npt.NDArray[np.int64]:
+        """The timestamp of every row, (n_rows,)."""
+
+    def row_ts_at(self, offsets: Offsets) -> npt.NDArray[np.int64]:
+        """The timestamps of the rows at ``offsets``."""
+
+    def in_partitions(self, partitions: frozenset[int], n_rows: int) -> Mask | None:
+        """Rows of these partitions; ``None`` when that is all of them."""
+
+    def partition_at(self, offsets: Offsets) -> npt.NDArray[np.int64]:
+        """The partition id of the rows at ``offsets``."""
+
+    def find(
+        self, keys: Keys, n_rows: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Rows that hold these primary keys, hidden ones included.
+
+        Returns:
+            Index into ``keys.values`` and row offset, of every such row.
+        """
+
+    def index(self, field_id: int) -> VectorIndex | None:
+        """The index to search this field with, or ``None`` for an exact scan."""
+
+    def ranges(self) -> Ranges | None:
+        """Smallest value, largest value and null count by field, where known."""

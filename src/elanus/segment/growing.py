@@ -1,0 +1,191 @@
+"""Fresh rows in memory: appended by one writer, read by many without a lock.
+
+Vectors live in one preallocated matrix, so a reader's view is its first ``n`` rows and
+is never moved; scalar columns are lists of Arrow chunks. The pages of the matrix cost
+nothing until they are written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from elanus.expr.jsonpath import PathColumn, extract
+from elanus.index.base import VectorIndex
+from elanus.schema.columns import Batch, Column, Offsets, Vectors, copied
+from elanus.schema.schema import CollectionSchema
+from elanus.segment.base import Ranges
+from elanus.segment.deletes import HiddenRows, Mask
+from elanus.segment.keys import Key, Keys
+
+ROW_OVERHEAD_BYTES = 120  # ts, partition, key table entry
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """A JSON path decoded for the first ``n_rows`` rows."""
+
+    n_rows: int
+    column: PathColumn
+
+
+class GrowingSegment:
+    """Rows not yet on column files; the log holds them."""
+
+    is_sealed = False
+
+    def __init__(
+        self, segment_id: int, schema: CollectionSchema, capacity_rows: int
+    ) -> None:
+        self.id = segment_id
+        self.schema = schema
+        self.capacity_rows = capacity_rows
+        self.n_rows = 0
+        self.nbytes = 0
+        self.hidden = HiddenRows()
+        self.first_append_ms = 0
+        self._ts = np.empty(capacity_rows, np.int64)
+        self._partitions = np.empty(capacity_rows, np.int64)
+        self._partitions_seen: frozenset[int] = frozenset()
+        self._vectors = {
+            f.id: np.empty((capacity_rows, f.dim or 0), f.dtype.row.numpy)
+            for f in schema.vectors
+        }
+        self._chunks: dict[int, list[pa.Array]] = {f.id: [] for f in schema.scalars}
+        self._chunk_ends: list[int] = []
+        self._joined: dict[int, pa.Array] = {}
+        self._decoded: dict[tuple[int, tuple[str | int, ...]], _Decoded] = {}
+        # newest row of each key, and for each row the older row of the same key
+        self._newest: dict[Key, int] = {}
+        self._older = np.empty(capacity_rows, np.int32)
+
+    # --- writing: under the shard's state lock --------------------------------
+
+    def has_room(self, n_rows: int) -> bool:
+        """Whether a batch of ``n_rows`` still fits."""
+        return self.n_rows + n_rows <= self.capacity_rows
+
+    def append(self, batch: Batch, partition: int, ts: int) -> Offsets:
+        """Add rows and return the offsets of older rows with the same keys.
+
+        The rows become visible to readers with the next published version.
+        """
+        start, end = self.n_rows, self.n_rows + batch.n_rows
+        for field_id, matrix in self._vectors.items():
+            matrix[start:end] = batch.columns[field_id]
+        for field_id, chunks in self._chunks.items():
+            chunk = copied(batch.columns[field_id])
+            chunks.append(chunk)
+            self.nbytes += chunk.nbytes
+        self._chunk_ends.append(end)
+        self._ts[start:end] = ts
+        self._partitions[start:end] = partition
+        if partition not in self._partitions_seen:
+            self._partitions_seen |= {partition}
+        replaced = self._index_keys(batch, start)
+        self.n_rows = end
+        self.nbytes += batch.n_rows * (ROW_OVERHEAD_BYTES + self._vector_bytes())
+        return replaced
+
+    def _vector_bytes(self) -> int:
+        return sum(matrix.strides[0] for matrix in self._vectors.values())
+
+    def _index_keys(self, batch: Batch, start: int) -> Offsets:
+        keys: list[Key] = batch.columns[self.schema.primary.id].to_pylist()
+        end = start + len(keys)
+        newest = self._newest
+        self._older[start:end] = -1
+        known = len(newest)
+        repeated = newest.keys() & set(keys)
+        if not repeated:
+            newest.update(zip(keys, range(start, end), strict=True))
+            if len(newest) == known + len(keys):
+                return np.empty(0, np.int64)
+            for key in keys:  # the batch repeats a key of its own
+                newest.pop(key, None)
+        replaced = []
+        for offset, key in enumerate(keys, start):
+            older = newest.get(key, -1)
+            newest[key] = offset
+            if older >= 0:
+                self._older[offset] = older
+                replaced.append(older)
+        return np.array(replaced, np.int64)
+
+    # --- reading ---------------------------------------------------------------
+
+    def column(self, field_id: int, n_rows: int) -> pa.Array:
+        joined = self._joined.get(field_id)
+        if joined is None or len(joined) < n_rows:
+            joined = self._join(field_id, joined)
+        return joined if len(joined) == n_rows else joined.slice(0, n_rows)
+
+    def _join(self, field_id: int, joined: pa.Array | None) -> pa.Array:
+        chunks = self._chunks[field_id]
+        ends = self._chunk_ends[: len(chunks)]
+        if not ends:
+            return pa.nulls(0, self.schema.by_id[field_id].arrow_type)
+        done = 0 if joined is None else len(joined)
+        first = int(np.searchsorted(np.array(ends), done, "right"))
+        parts = chunks[first : len(ends)]
+        joined = pa.concat_arrays(parts if joined is None else [joined, *parts])
+        self._joined[field_id] = joined
+        return joined
+
+    def json_path(
+        self, field_id: int, path: tuple[str | int, ...], n_rows: int
+    ) -> PathColumn:
+        known = self._decoded.get((field_id, path))
+        if known is None or known.n_rows != n_rows:
+            column = extract(self.column(field_id, n_rows), path)
+            known = _Decoded(n_rows, column)
+            self._decoded[field_id, path] = known
+        return known.column
+
+    def vectors(self, field_id: int, n_rows: int) -> Vectors:
+        return self._vectors[field_id][:n_rows]
+
+    def take(self, field_id: int, offsets: Offsets) -> Column:
+        matrix = self._vectors.get(field_id)
+        if matrix is not None:
+            return matrix[offsets]
+        n_rows = int(offsets.max()) + 1 if len(offsets) else 0
+        return self.column(field_id, n_rows).take(pa.array(offsets))
+
+    def row_ts(self, n_rows: int) -> npt.NDArray[np.int64]:
+        return self._ts[:n_rows]
+
+    def row_ts_at(self, offsets: Offsets) -> npt.NDArray[np.int64]:
+        return self._ts[offsets]
+
+    def in_partitions(self, partitions: frozenset[int], n_rows: int) -> Mask | None:
+        if self._partitions_seen <= partitions:
+            return None
+        return np.isin(self._partitions[:n_rows], np.array(sorted(partitions)))
+
+    def partition_at(self, offsets: Offsets) -> npt.NDArray[np.int64]:
+        return self._partitions[offsets]
+
+    def find(
+        self, keys: Keys, n_rows: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        which: list[int] = []
+        offsets: list[int] = []
+        newest = self._newest
+        for i, key in enumerate(keys.values):
+            offset = newest.get(key, -1)
+            while offset >= 0:
+                if offset < n_rows:
+                    which.append(i)
+                    offsets.append(offset)
+                offset = int(self._older[offset])
+        return np.array(which, np.int64), np.array(offsets, np.int64)
+
+    def index(self, field_id: int) -> VectorIndex | None:
+        return None
+
+    def ranges(self) -> Ranges | None:
+        return None

@@ -1,0 +1,156 @@
+"""An immutable segment on files: mapped when first read, verified as it is touched."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from elanus.expr.jsonpath import PathColumn, extract
+from elanus.index.base import VectorIndex
+from elanus.schema.columns import Column, Offsets, Vectors, column_name, from_arrow
+from elanus.schema.schema import CollectionSchema
+from elanus.segment.base import Ranges
+from elanus.segment.deletes import HiddenRows, Mask
+from elanus.segment.files import TS_COLUMN, SegmentMeta, vector_file
+from elanus.segment.keys import Keys, matches_in
+from elanus.storage.columnar import ColumnFile
+from elanus.storage.files import FileStore
+
+DECODED_PATHS = 32
+
+
+class SealedSegment:
+    """Rows whose files never change; only :attr:`hidden` grows and indexes come."""
+
+    is_sealed = True
+
+    def __init__(
+        self, store: FileStore, folder: str, meta: SegmentMeta, schema: CollectionSchema
+    ) -> None:
+        self.id = meta.segment_id
+        self.folder = folder
+        self.meta = meta
+        self.schema = schema
+        self.hidden = HiddenRows()
+        self.n_rows = meta.n_rows
+        self._files = {
+            name: ColumnFile(store, stamp) for name, stamp in meta.files.items()
+        }
+        self._scalars = self._files["scalars.arrow"]
+        self._keys = self._files["pk.arrow"]
+        self._indexes: dict[int, VectorIndex] = {}
+        self._decoded: OrderedDict[tuple[int, tuple[str | int, ...]], PathColumn] = (
+            OrderedDict()
+        )
+        self._decoded_lock = threading.Lock()
+
+    # --- reading ---------------------------------------------------------------
+
+    def column(self, field_id: int, n_rows: int) -> pa.Array:
+        return self._scalars.column(column_name(field_id))
+
+    def json_path(
+        self, field_id: int, path: tuple[str | int, ...], n_rows: int
+    ) -> PathColumn:
+        key = (field_id, path)
+        with self._decoded_lock:
+            known = self._decoded.get(key)
+            if known is not None:
+                self._decoded.move_to_end(key)
+                return known
+        column = extract(self.column(field_id, n_rows), path)
+        with self._decoded_lock:
+            self._decoded[key] = column
+            while len(self._decoded) > DECODED_PATHS:
+                self._decoded.popitem(last=False)
+        return column
+
+    def vectors(self, field_id: int, n_rows: int) -> Vectors:
+        return self._files[vector_file(field_id)].matrix(column_name(field_id))
+
+    def take(self, field_id: int, offsets: Offsets) -> Column:
+        if self.schema.by_id[field_id].is_vector:
+            file = self._files[vector_file(field_id)]
+            return from_arrow(file.take(column_name(field_id), offsets))
+        return self._scalars.take(column_name(field_id), offsets)
+
+    def row_ts(self, n_rows: int) -> npt.NDArray[np.int64]:
+        return self._scalars.column(TS_COLUMN).to_numpy()
+
+    def row_ts_at(self, offsets: Offsets) -> npt.NDArray[np.int64]:
+        return self._scalars.take(TS_COLUMN, offsets).to_numpy()
+
+    def in_partitions(self, partitions: frozenset[int], n_rows: int) -> Mask | None:
+        if self.meta.partitions.keys() <= partitions:
+            return None
+        mask = np.zeros(self.n_rows, np.bool_)
+        for partition, (start, end) in self.meta.partitions.items():
+            if partition in partitions:
+                mask[start:end] = True
+        return mask
+
+    def partition_at(self, offsets: Offsets) -> npt.NDArray[np.int64]:
+        ids = np.array(list(self.meta.partitions), np.int64)
+        starts = np.array([start for start, _ in self.meta.partitions.values()])
+        return ids[np.searchsorted(starts, offsets, "right") - 1]
+
+    def find(
+        self, keys: Keys, n_rows: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        part = keys.within(*self.meta.key_range)
+        if part.start >= part.stop:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        codes = self._keys.column("code").to_numpy()
+        which, positions = matches_in(codes, keys.codes[part])
+        if not len(which):
+            return which, positions
+        rows = self._keys.column("offset").to_numpy()
+        offsets = rows[positions].astype(np.int64)
+        given = keys.order[part][which]
+        primary = self.schema.primary
+        if pa.types.is_integer(primary.arrow_type):
+            return given, offsets
+        stored = self._scalars.take(column_name(primary.id), offsets).to_pylist()
+        same = np.fromiter(
+            (keys.values[i] == s for i, s in zip(given.tolist(), stored, strict=True)),
+            np.bool_,
+            len(given),
+        )
+        return given[same], offsets[same]
+
+    def keys_in_code_order(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Every row's key code, ascending, and its offset."""
+        codes = self._keys.column("code").to_numpy()
+        return codes, self._keys.column("offset").to_numpy()
+
+    def index(self, field_id: int) -> VectorIndex | None:
+        return self._indexes.get(field_id)
+
+    def ranges(self) -> Ranges | None:
+        return dict(self.meta.ranges)
+
+    # --- what background work changes --------------------------------------------
+
+    def attach(self, field_id: int, index: VectorIndex) -> None:
+        """Search this field with ``index`` from now on."""
+        self._indexes = {**self._indexes, field_id: index}
+
+    def detach(self, field_id: int) -> None:
+        """Search this field exactly from now on."""
+        self._indexes = {k: v for k, v in self._indexes.items() if k != field_id}
+
+    def verify(self) -> list[str]:
+        """Every damage found in the column files, one line each."""
+        return [
+            damage for file in self._files.values() for damage in file.verify_all()
+        ]
+
+    def close(self) -> None:
+        """Unmap the files. No reader may use the segment afterwards."""
+        self._indexes = {}
+        for file in self._files.values():
+            file.close()
