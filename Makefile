@@ -10,7 +10,7 @@ endif
 RUN := $(UV) run --frozen
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check format bench clean
+.PHONY: help setup demo test test-slow check format reference bench clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ check: setup  ## format, lint, types, import rules
 format: setup  ## mend what the formatter and the linter can
 	@$(RUN) ruff check --fix-only --quiet
 	@$(RUN) ruff format
+
+reference: setup  ## write docs/reference.md from the tables in the code
+	@$(RUN) python docs/make_reference.py
 
 bench: setup  ## the figures of the README, as ratios; SCALE=small for a quick look
 	@$(RUN) python -m bench.run --scale $(or $(SCALE),full)

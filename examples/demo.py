@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sentences
 
 import elanus
+import sentences
 
 FOLDER = Path("demo.db")
 PICTURE = Path("demo.png")
@@ -31,10 +31,10 @@ PICTURE_QUERIES = 500
 # Held-out sentences that have something to find, by their first words.
 QUESTIONS = (
     ("watercolor", None),
-    ("woolly monkey", None),
-    ("woolly monkey", "words < 12"),
-    ("Python defines several iterator", "source == 'python-docs'"),
-    ("Python defines several iterator", "source like 'wordnet%'"),
+    ("wage claim", None),
+    ("saturation", None),
+    ("saturation", "source == 'wordnet-verb' and words < 15"),
+    ("In general, the LRU cache", "source == 'python-docs'"),
 )
 
 
@@ -62,6 +62,15 @@ def timed(title: str) -> Iterator[None]:
     say(f"{time.perf_counter() - begin:.2f} s")
 
 
+def show_progress(done: int, total: int) -> None:
+    """A bar that grows in place; in a pipe, one line when it is full."""
+    if sys.stdout.isatty() or done == total:
+        bar = "#" * (30 * done // total)
+        print(f"\r  [{bar:<30}] {done:>5,} sentences", end="", flush=True)
+    if done == total:
+        say()
+
+
 def load_sentences(db: Any) -> None:
     """A collection of sentences, their vectors, and what is known about them."""
     documents = sentences.load()
@@ -79,10 +88,7 @@ def load_sentences(db: Any) -> None:
                 "words": part["words"].to_numpy(),
             }
         )
-        done = start + part.num_rows
-        bar = "#" * (30 * done // len(documents))
-        print(f"\r  [{bar:<30}] {done:>5,} sentences", end="", flush=True)
-    say()
+        show_progress(start + part.num_rows, len(documents))
     with timed("build an HNSW index"):
         docs.create_index("vector", index_type="HNSW", metric="COSINE", params=HNSW)
         docs.optimize()
@@ -97,7 +103,7 @@ def show_hits(docs: Any, query: np.ndarray, text: str, condition: str | None) ->
     if condition:
         say(f"  where {condition}")
     for row in hits.to_pylist():
-        say(f"    {row['distance']:.2f}  {row['text'][:76]:<76}  {row['source']}")
+        say(f"    {row['score']:.2f}  {row['text'][:76]:<76}  {row['source']}")
 
 
 def ask(db: Any) -> None:

@@ -7,7 +7,12 @@ import sys
 
 BUDGET_S = 0.2
 RUNS = 5
-TIMED = "import time; t = time.perf_counter(); import elanus; print(time.perf_counter() - t)"
+TIMED = """
+import time
+begin = time.perf_counter()
+import elanus
+print(time.perf_counter() - begin)
+"""
 LOADED = "import sys, elanus; print(*sorted({m.split('.')[0] for m in sys.modules}))"
 HEAVY = {"faiss", "pandas", "ray", "matplotlib", "grpc", "pymilvus", "scipy"}
 

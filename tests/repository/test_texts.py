@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from elanus.config import Settings
 from repository.sources import ROOT, texts
 
 # In pieces, so that this file does not find itself.
@@ -70,17 +68,6 @@ def test_commands_of_the_pages_exist() -> None:
     }
     assert named - targets == set()
     assert {"demo", "test", "check", "bench"} <= named
-
-
-def test_settings_are_documented() -> None:
-    """`docs/settings.md` has a row for each setting, with its default, and no other."""
-    rows = re.findall(
-        r"^\| `(\w+)` \| ([^|]+) \|",
-        (ROOT / "docs/settings.md").read_text(encoding="utf-8"),
-        re.MULTILINE,
-    )
-    documented = {name: default.strip() for name, default in rows}
-    assert documented == {f.name: f"{f.default:,}" for f in fields(Settings)}
 
 
 def test_dependencies_have_reasons() -> None:

@@ -7,6 +7,7 @@ then measured again by the kernel that single queries use.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from elanus.distance.topk import Offsets, TopK, merge, select, sort_ties
 _BATCH_QUERIES = 20
 # Rows gathered at a time for a batch: 16,384 x 768 float32 is 48 MiB.
 _GATHER_ROWS = 16_384
+_SAFE_SQUARE = (1e-30, 1e30)
 # Extra candidates of a batch that are measured again.
 _SPARE_CANDIDATES = 16
 
@@ -29,7 +31,8 @@ class VectorBlock:
     """Rows to be compared by one metric.
 
     Attributes:
-        vectors: (n, dim) float32, C.
+        vectors: (n, dim) float32, C. Rows of a mapped index may lie at any byte, and
+            NumPy copies such a matrix whole before it computes: use the kernels.
         metric: how they are compared.
         inverse_norms: (n,) float32, 1 / length of each row (0 for a zero row) where
             COSINE is asked of rows that are not of unit length; ``None`` otherwise.
@@ -77,9 +80,18 @@ def normalised(vectors: Floats) -> Floats:
 
 def prepared_queries(queries: Floats, metric: Metric) -> Floats:
     """The queries as the kernels and indexes take them: (nq, dim) float32, C."""
-    if metric.row.normalises:
-        return normalised(queries)
-    return np.ascontiguousarray(queries, dtype=np.float32)
+    ready = np.ascontiguousarray(queries, dtype=np.float32)
+    if not metric.row.normalises:
+        return ready
+    unit = np.empty_like(ready)
+    for query, row in enumerate(ready):
+        square = float(np.dot(row, row))
+        # Squares of very large or small values leave the range of float32.
+        if _SAFE_SQUARE[0] < square < _SAFE_SQUARE[1]:
+            np.multiply(row, np.float32(1.0 / math.sqrt(square)), out=unit[query])
+        else:
+            unit[query] = normalised(row[None])[0]
+    return unit
 
 
 def distances_all(queries: Floats, block: VectorBlock) -> Floats:
@@ -121,9 +133,9 @@ def nearest_candidates(
     """The ``k`` nearest of each prepared query's own candidates, measured exactly."""
     found = TopK.empty(len(queries), k)
     for query, offsets in enumerate(candidates.offsets):
-        rows = offsets[offsets >= 0]
-        exact = distances_at(queries[query : query + 1], block, rows)
-        nearest = select(exact, k, rows)
+        # In order of offset: rows near each other share pages, and ties fall right.
+        rows = np.sort(offsets[offsets >= 0])
+        nearest = nearest_at(queries[query : query + 1], block, rows, k)
         found.offsets[query] = nearest.offsets[0]
         found.distances[query] = nearest.distances[0]
     return found
@@ -214,7 +226,11 @@ def _batch(queries: Floats, block: VectorBlock, k: int) -> TopK:
 
 def _product_error(queries: Floats, block: VectorBlock) -> Floats:
     """A bound on what a matrix product's distance may be off, (nq,) float32."""
-    longest = np.float32(np.sqrt(np.einsum("ij,ij->i", *(2 * [block.vectors])).max()))
+    squares = np.empty(block.rows, np.float32)
+    faiss.fvec_norms_L2sqr(
+        faiss.swig_ptr(squares), faiss.swig_ptr(block.vectors), block.dim, block.rows
+    )
+    longest = np.sqrt(squares.max())
     lengths = np.sqrt(np.einsum("ij,ij->i", queries, queries))
     scale = lengths * longest
     if block.metric is Metric.L2:

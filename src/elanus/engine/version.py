@@ -19,6 +19,9 @@ from elanus.segment.deletes import Mask
 from elanus.segment.keys import Key, Keys
 
 
+CACHED_MASKS = 256
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentView:
     """A segment up to a number of rows and hidden-row entries.
@@ -106,7 +109,7 @@ class Version:
             if len(older):
                 mask = np.ones(view.n_rows, np.bool_) if mask is None else mask.copy()
                 mask[older] = False
-        if len(self.cache) > 64:
+        if len(self.cache) > CACHED_MASKS:
             self.cache.clear()
         self.cache[key] = mask
         return mask

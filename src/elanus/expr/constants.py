@@ -49,8 +49,10 @@ _TYPES = {
 
 
 def element_name(values: tuple[Value, ...]) -> str:
-    """The type that a list's elements share, or ``None``."""
+    """The type that a list's elements share (Double for mixed numbers), or None."""
     kinds = {type_of(v) for v in values}
+    if kinds == {DataType.INT64, DataType.DOUBLE}:
+        return DataType.DOUBLE.row.name
     return kinds.pop().row.name if len(kinds) == 1 else "None"
 
 

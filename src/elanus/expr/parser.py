@@ -39,10 +39,18 @@ _OR, _AND, _NOT_OPERAND = 1, 2, 3
 _RELATIONAL, _RANGE = 7, 8
 _UNARY, _MATCH, _PRIMARY = 13, 15, 16
 _POWER = {
-    **{"or": _OR, "and": _AND, "|": 3, "^": 4, "&": 5, "==": 6, "!=": 6},
+    "or": _OR,
+    "and": _AND,
+    "|": 3,
+    "^": 4,
+    "&": 5,
+    **dict.fromkeys(("==", "!="), 6),
     **dict.fromkeys(("<", "<=", ">", ">="), _RELATIONAL),
-    **{"in": 9, "not": 9, "<<": 10, ">>": 10, "+": 11, "-": 11},
-    **{"*": 12, "/": 12, "%": 12, "**": 14},
+    **dict.fromkeys(("in", "not"), 9),
+    **dict.fromkeys(("<<", ">>"), 10),
+    **dict.fromkeys(("+", "-"), 11),
+    **dict.fromkeys(("*", "/", "%"), 12),
+    "**": 14,
     **dict.fromkeys(("like", "=~", "!~"), _MATCH),
 }
 _SAME_WAY = {
@@ -197,7 +205,7 @@ class _Parser:
     def _closed(self, kind: str, start: int) -> Tree:
         if kind == t.TEMPLATE:
             self.pos += 1
-            return Template(self.texts[self.pos - 1], self._span(start))
+            return Template(self.texts[self.pos - 1][1:-1].strip(), self._span(start))
         if kind == t.LIST:
             self.pos += 1
             values = t.list_values(self.texts[self.pos - 1])
@@ -302,8 +310,7 @@ class _Parser:
             raise not_supported_yet("struct element access")
         else:
             raise Refusal(
-                "json key must be enclosed in double quotes or single quotes: "
-                f'"{word}"'
+                f'json key must be enclosed in double quotes or single quotes: "{word}"'
             )
         self.pos += 1
         self._expect("]")

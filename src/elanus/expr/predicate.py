@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
+from elanus.expr.membership import Members
 from elanus.expr.tree import list_text, quoted
 from elanus.schema.types import DataType
 
@@ -44,6 +45,7 @@ class JsonPath:
 
     @property
     def dtype(self) -> DataType:
+        """Always JSON: each row has a type of its own."""
         return DataType.JSON
 
     def __str__(self) -> str:
@@ -72,10 +74,12 @@ class Length:
 
     @property
     def field_id(self) -> int:
+        """The field that is read."""
         return self.array.field_id
 
     @property
     def dtype(self) -> DataType:
+        """Always Int64."""
         return DataType.INT64
 
     def __str__(self) -> str:
@@ -93,6 +97,7 @@ class Arithmetic:
 
     @property
     def field_id(self) -> int:
+        """The field that is read."""
         return self.operand.field_id
 
     def __str__(self) -> str:
@@ -165,6 +170,11 @@ class InList:
 
     def __str__(self) -> str:
         return f"{self.operand} in {list_text(self.values)}"
+
+    @cached_property
+    def members(self) -> Members:
+        """The values, prepared for look-up."""
+        return Members(self.values)
 
 
 @dataclass(frozen=True)
@@ -289,6 +299,9 @@ Condition: TypeAlias = (
 class Predicate:
     """A filter ready to run on any segment of its collection.
 
+    Equal predicates select the same rows. (Conditions alone compare as Python does, to
+    which 1, 1.0 and true are equal; on JSON they are not.)
+
     Attributes:
         condition: what a row must satisfy.
         primary_id: field id of the primary key.
@@ -325,6 +338,17 @@ class Predicate:
         if isinstance(condition, InList):
             return list(condition.values)
         return [condition.value] if condition.op == "==" else None
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Predicate)
+            and (self.primary_id, self.sample) == (other.primary_id, other.sample)
+            and self.condition == other.condition
+            and str(self.condition) == str(other.condition)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.condition, self.primary_id, self.sample))
 
     def __str__(self) -> str:
         if self.sample is None:

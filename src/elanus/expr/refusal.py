@@ -9,12 +9,21 @@ class Refusal(Exception):
     Attributes:
         reason: what is wrong, in Milvus' words.
         names_text: whether Milvus puts "cannot parse expression: <text>" in front.
+        is_plan_failure: whether Milvus puts "query plan failed" behind.
     """
 
-    def __init__(self, reason: str, *, names_text: bool = True) -> None:
+    def __init__(
+        self, reason: str, *, names_text: bool = True, is_plan_failure: bool = True
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.names_text = names_text
+        self.is_plan_failure = is_plan_failure and names_text
+
+    def message(self, text: str) -> str:
+        """The reason with Milvus' words around it; ``text`` is the expression."""
+        before = f"cannot parse expression: {text}: " if self.names_text else ""
+        return f"{before}{self.reason}{': query plan failed' * self.is_plan_failure}"
 
 
 def not_supported_yet(what: str) -> Refusal:

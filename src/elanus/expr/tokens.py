@@ -52,7 +52,7 @@ _TOKEN = re.compile(
     | """
     + f"({_list_of(_INTEGER_ITEM)}|{_list_of(_STRING_ITEM)})|({_list_of(_QUOTED_ITEM)})"
     + r"""
-    | \{[ \t\r\n]*+([A-Za-z_][A-Za-z0-9_]*+)[ \t\r\n]*+\}
+    | (\{[ \t\r\n]*+[A-Za-z_][A-Za-z0-9_]*+[ \t\r\n]*+\})
     | (\*\*|<<|>>|<=|>=|==|!=|=~|!~|&&|\|\||[-+*/%<>&|^~!(),\[\]=$])
     | ($)
     | ([\s\S])
@@ -76,7 +76,7 @@ _KIND_BY_GROUP = {
 _WORDS = {
     **{word: word for word in ("and", "or", "not", "in", "like", "exists")},
     **{word.upper(): word for word in ("and", "or", "not", "in", "like", "exists")},
-    **{w: BOOL for w in ("true", "True", "TRUE", "false", "False", "FALSE")},
+    **dict.fromkeys(("true", "True", "TRUE", "false", "False", "FALSE"), BOOL),
 }
 _OPERATORS = {"&&": "and", "||": "or", "!": "not"}
 
@@ -86,7 +86,7 @@ class Tokens(NamedTuple):
 
     Attributes:
         kinds: one of the ``#`` kinds or the token's canonical text.
-        texts: as written; a template's is its name.
+        texts: as written.
         starts, ends: places in the source, in characters.
     """
 
@@ -187,10 +187,7 @@ def list_values(word: str) -> tuple[int, ...] | tuple[str, ...]:
     return tuple(orjson.loads(word))
 
 
-_SIMPLE_ESCAPES = {
-    **{"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"},
-    **{"\\": "\\", "'": "'", '"': '"', "?": "?"},
-}
+_SIMPLE_ESCAPES = dict(zip("abfnrtv\\'\"?", "\a\b\f\n\r\t\v\\'\"?", strict=True))
 _ESCAPE = re.compile(
     r"\\(?:([abfnrtv\\'\"?])|([0-7]{3})|x([0-9a-fA-F]{2})"
     r"|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([\s\S]))"

@@ -227,6 +227,11 @@ class VectorIndex(Protocol):
         ...
 
     @property
+    def visits_lists(self) -> bool:
+        """Whether the effort counts inverted lists; otherwise, graph candidates."""
+        ...
+
+    @property
     def is_lossy(self) -> bool:
         """Whether the index's own distances are approximate."""
         ...

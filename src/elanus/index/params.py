@@ -105,7 +105,9 @@ def check_subquantizers(dim: int, m: int) -> None:
         )
 
 
-def parse_search_params(kind: str, given: Mapping[str, Any], limit: int) -> SearchParams:
+def parse_search_params(
+    kind: str, given: Mapping[str, Any], limit: int
+) -> SearchParams:
     """The effort of a search over an index of a kind.
 
     Args:
@@ -160,7 +162,9 @@ def _build_integer(name: str, value: object) -> int:
     if _INTEGER.fullmatch(text):
         return int(text)
     if _NUMBER.fullmatch(text):
-        raise InvalidParameter(f"wrong data type in json, key: '{name}', value: '{text}'")
+        raise InvalidParameter(
+            f"wrong data type in json, key: '{name}', value: '{text}'"
+        )
     raise InvalidParameter(f"invalid integer value, key: '{name}', value: '{text}'")
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from elanus.distance.kernels import VectorBlock
+from elanus.distance.metrics import Metric
 from elanus.expr.jsonpath import PathColumn
 from elanus.index.base import VectorIndex
 from elanus.schema.columns import Column, Offsets, Vectors
@@ -42,6 +44,9 @@ class Segment(Protocol):
 
     def vectors(self, field_id: int, n_rows: int) -> Vectors:
         """A vector column as a matrix, (n_rows, dim)."""
+
+    def block(self, field_id: int, metric: Metric, n_rows: int) -> VectorBlock:
+        """The same matrix, ready to be compared by ``metric``."""
 
     def take(self, field_id: int, offsets: Offsets) -> Column:
         """The values of any field at ``offsets``, in that order."""

@@ -14,6 +14,7 @@ The layout is specified in ``docs/formats/segment.md``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +97,13 @@ class SegmentMeta:
         """Bytes of all column files."""
         return sum(stamp.size for stamp in self.files.values())
 
+    def partition_at(self, offsets: Offsets) -> Offsets:
+        """The partition id of the rows at ``offsets``."""
+        ids = np.array(list(self.partitions), np.int64)
+        starts = np.array([start for start, _ in self.partitions.values()], np.int64)
+        found: Offsets = ids[np.searchsorted(starts, offsets, "right") - 1]
+        return found
+
     def to_bytes(self) -> bytes:
         """The content of ``meta.json``: a JSON body and its checksum, a line each."""
         body = orjson.dumps(
@@ -108,7 +116,7 @@ class SegmentMeta:
                 "key_range": self.key_range,
                 "ts_range": self.ts_range,
                 "ranges": {str(k): v for k, v in self.ranges.items()},
-                "files": {k: v.to_dict() for k, v in self.files.items()},
+                "files": {k: v.to_json() for k, v in self.files.items()},
             }
         )
         return body + b"\n%08x\n" % crc32c(body)
@@ -190,7 +198,7 @@ def write_segment(
         },
         files=files,
     )
-    with store.create(f"{folder}/meta.json") as out:
+    with closing(store.create(f"{folder}/meta.json")) as out:
         out.write(meta.to_bytes())
         out.sync()
     store.sync_folder(folder)

@@ -7,12 +7,15 @@ nothing until they are written.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from elanus.distance.kernels import Floats, VectorBlock, inverse_norms
+from elanus.distance.metrics import Metric
 from elanus.expr.jsonpath import PathColumn, extract
 from elanus.index.base import VectorIndex
 from elanus.schema.columns import Batch, Column, Offsets, Vectors, copied
@@ -46,7 +49,6 @@ class GrowingSegment:
         self.n_rows = 0
         self.nbytes = 0
         self.hidden = HiddenRows()
-        self.first_append_ms = 0
         self._ts = np.empty(capacity_rows, np.int64)
         self._partitions = np.empty(capacity_rows, np.int64)
         self._partitions_seen: frozenset[int] = frozenset()
@@ -58,6 +60,8 @@ class GrowingSegment:
         self._chunk_ends: list[int] = []
         self._joined: dict[int, pa.Array] = {}
         self._decoded: dict[tuple[int, tuple[str | int, ...]], _Decoded] = {}
+        self._norms: dict[int, tuple[int, Floats]] = {}
+        self._norms_lock = threading.Lock()
         # newest row of each key, and for each row the older row of the same key
         self._newest: dict[Key, int] = {}
         self._older = np.empty(capacity_rows, np.int32)
@@ -85,7 +89,7 @@ class GrowingSegment:
         self._partitions[start:end] = partition
         if partition not in self._partitions_seen:
             self._partitions_seen |= {partition}
-        replaced = self._index_keys(batch, start)
+        replaced = self._index_keys(batch, start, partition)
         self.n_rows = end
         self.nbytes += batch.n_rows * (ROW_OVERHEAD_BYTES + self._vector_bytes())
         return replaced
@@ -93,7 +97,7 @@ class GrowingSegment:
     def _vector_bytes(self) -> int:
         return sum(matrix.strides[0] for matrix in self._vectors.values())
 
-    def _index_keys(self, batch: Batch, start: int) -> Offsets:
+    def _index_keys(self, batch: Batch, start: int, partition: int) -> Offsets:
         keys: list[Key] = batch.columns[self.schema.primary.id].to_pylist()
         end = start + len(keys)
         newest = self._newest
@@ -108,11 +112,13 @@ class GrowingSegment:
                 newest.pop(key, None)
         replaced = []
         for offset, key in enumerate(keys, start):
-            older = newest.get(key, -1)
+            older = self._older[offset] = newest.get(key, -1)
             newest[key] = offset
-            if older >= 0:
-                self._older[offset] = older
+            while older >= 0:
                 replaced.append(older)
+                if self._partitions[older] == partition:
+                    break  # it made its own elders known when it came
+                older = self._older[older]
         return np.array(replaced, np.int64)
 
     # --- reading ---------------------------------------------------------------
@@ -147,6 +153,18 @@ class GrowingSegment:
 
     def vectors(self, field_id: int, n_rows: int) -> Vectors:
         return self._vectors[field_id][:n_rows]
+
+    def block(self, field_id: int, metric: Metric, n_rows: int) -> VectorBlock:
+        vectors = self.vectors(field_id, n_rows)
+        if not metric.row.normalises:
+            return VectorBlock(vectors, metric)
+        with self._norms_lock:
+            done, norms = self._norms.get(field_id, (0, np.empty(0, np.float32)))
+            if done < n_rows:
+                fresh = inverse_norms(vectors[done:])
+                norms = np.concatenate([norms[:done], fresh])
+                self._norms[field_id] = (n_rows, norms)
+        return VectorBlock(vectors, metric, norms[:n_rows])
 
     def take(self, field_id: int, offsets: Offsets) -> Column:
         matrix = self._vectors.get(field_id)

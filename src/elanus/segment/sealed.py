@@ -9,10 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from elanus.distance.kernels import Floats, VectorBlock, inverse_norms
+from elanus.distance.metrics import Metric
+from elanus.errors import CorruptionError
 from elanus.expr.jsonpath import PathColumn, extract
 from elanus.index.base import VectorIndex
 from elanus.schema.columns import Column, Offsets, Vectors, column_name, from_arrow
 from elanus.schema.schema import CollectionSchema
+from elanus.segment.attached import AttachedIndex
 from elanus.segment.base import Ranges
 from elanus.segment.deletes import HiddenRows, Mask
 from elanus.segment.files import TS_COLUMN, SegmentMeta, vector_file
@@ -42,7 +46,9 @@ class SealedSegment:
         }
         self._scalars = self._files["scalars.arrow"]
         self._keys = self._files["pk.arrow"]
-        self._indexes: dict[int, VectorIndex] = {}
+        self._indexes: dict[int, AttachedIndex] = {}
+        self.damaged: dict[int, str] = {}
+        self._norms: dict[int, Floats] = {}
         self._decoded: OrderedDict[tuple[int, tuple[str | int, ...]], PathColumn] = (
             OrderedDict()
         )
@@ -72,6 +78,15 @@ class SealedSegment:
     def vectors(self, field_id: int, n_rows: int) -> Vectors:
         return self._files[vector_file(field_id)].matrix(column_name(field_id))
 
+    def block(self, field_id: int, metric: Metric, n_rows: int) -> VectorBlock:
+        vectors = self.vectors(field_id, n_rows)
+        if not metric.row.normalises:
+            return VectorBlock(vectors, metric)
+        norms = self._norms.get(field_id)
+        if norms is None:
+            norms = self._norms[field_id] = inverse_norms(vectors)
+        return VectorBlock(vectors, metric, norms)
+
     def take(self, field_id: int, offsets: Offsets) -> Column:
         if self.schema.by_id[field_id].is_vector:
             file = self._files[vector_file(field_id)]
@@ -94,9 +109,7 @@ class SealedSegment:
         return mask
 
     def partition_at(self, offsets: Offsets) -> npt.NDArray[np.int64]:
-        ids = np.array(list(self.meta.partitions), np.int64)
-        starts = np.array([start for start, _ in self.meta.partitions.values()])
-        return ids[np.searchsorted(starts, offsets, "right") - 1]
+        return self.meta.partition_at(offsets)
 
     def find(
         self, keys: Keys, n_rows: int
@@ -128,14 +141,27 @@ class SealedSegment:
         return codes, self._keys.column("offset").to_numpy()
 
     def index(self, field_id: int) -> VectorIndex | None:
-        return self._indexes.get(field_id)
+        attached = self._indexes.get(field_id)
+        if attached is None:
+            return None
+        try:
+            return attached.usable()
+        except CorruptionError as error:
+            # the rows are intact: answer exactly, and let background work rebuild it
+            self.detach(field_id)
+            self.damaged[field_id] = str(error)
+            return None
+
+    def indexed_fields(self) -> frozenset[int]:
+        """Fields searched by index at the moment."""
+        return frozenset(self._indexes)
 
     def ranges(self) -> Ranges | None:
         return dict(self.meta.ranges)
 
     # --- what background work changes --------------------------------------------
 
-    def attach(self, field_id: int, index: VectorIndex) -> None:
+    def attach(self, field_id: int, index: AttachedIndex) -> None:
         """Search this field with ``index`` from now on."""
         self._indexes = {**self._indexes, field_id: index}
 
@@ -151,6 +177,8 @@ class SealedSegment:
 
     def close(self) -> None:
         """Unmap the files. No reader may use the segment afterwards."""
+        for index in self._indexes.values():
+            index.close()
         self._indexes = {}
         for file in self._files.values():
             file.close()

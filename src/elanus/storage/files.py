@@ -388,6 +388,10 @@ class LocalFile:
         if descriptor >= 0:
             os.close(descriptor)
 
+    def __del__(self) -> None:
+        if getattr(self, "_descriptor", -1) >= 0:
+            self.close()
+
     def _open_descriptor(self) -> int:
         if self._descriptor < 0:
             raise ClosedError(self.name)

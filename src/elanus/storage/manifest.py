@@ -38,7 +38,7 @@ class IndexEntry:
             "id": self.index_id,
             "definition": dict(self.definition),
             "description": dict(self.description),
-            "files": {k: v.to_dict() for k, v in self.files.items()},
+            "files": {k: v.to_json() for k, v in self.files.items()},
         }
 
     @classmethod
@@ -58,7 +58,7 @@ class SegmentEntry:
     def to_dict(self) -> dict[str, Any]:
         return {
             "id": self.segment_id,
-            "deletes": [stamp.to_dict() for stamp in self.deletes],
+            "deletes": [stamp.to_json() for stamp in self.deletes],
             "indexes": {str(k): v.to_dict() for k, v in self.indexes.items()},
         }
 
@@ -132,5 +132,5 @@ def index_folder(collection_id: int, index_id: int) -> str:
 
 
 def deletes_file(collection_id: int, segment_id: int, number: int) -> str:
-    """Name of a file of deletes on a segment."""
-    return f"{collection_folder(collection_id)}/deletes/{segment_id}-{number}.arrow"
+    """Name of a file of deletes on a segment, in the segment's folder."""
+    return f"{segment_folder(collection_id, segment_id)}/deletes-{number}.arrow"

@@ -1,0 +1,188 @@
+"""Writes ``docs/reference.md`` from the tables in the code: ``make reference``.
+
+Owns the wording of the page only. Every row comes from the place that the code itself
+reads, so the page cannot say anything else; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from elanus import errors
+from elanus.config import Settings
+from elanus.distance.metrics import METRICS
+from elanus.index.params import BUILD_PARAMETERS, EFFORT_PARAMETERS, INT_MAX, Parameter
+from elanus.index.registry import KINDS
+from elanus.schema import limits
+from elanus.schema.types import TYPES
+
+PAGE = Path(__file__).with_name("reference.md")
+_ATTRIBUTE = re.compile(r"^ {8}(\w+): (.*)$")
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def data_types() -> str:
+    """One row per data type."""
+
+    def mark(yes: bool) -> str:
+        return "yes" if yes else ""
+
+    return table(
+        ["type", "number", "primary key", "null", "default", "in an array"],
+        (
+            (
+                f"`{dtype.name}`",
+                int(dtype),
+                mark(row.can_be_pk),
+                mark(row.can_be_nullable),
+                mark(row.can_default),
+                mark(row.can_be_element),
+            )
+            for dtype, row in TYPES.items()
+        ),
+    )
+
+
+def metrics() -> str:
+    """One row per metric."""
+    return table(
+        ["metric", "nearer is", "vectors"],
+        (
+            (
+                f"`{metric.name}`",
+                "larger" if row.larger_is_better else "smaller",
+                "brought to unit length" if row.normalises else "as given",
+            )
+            for metric, row in METRICS.items()
+        ),
+    )
+
+
+def indexes() -> str:
+    """One row per index kind."""
+
+    def effort(kind: str) -> str:
+        parameter = EFFORT_PARAMETERS[kind]
+        return _parameter(parameter) if parameter else ""
+
+    return table(
+        ["index", "built with", "searched with"],
+        (
+            (
+                f"`{kind}`",
+                "; ".join(_parameter(p) for p in BUILD_PARAMETERS[kind]),
+                effort(kind),
+            )
+            for kind in KINDS
+        ),
+    )
+
+
+def limit_rows() -> str:
+    """One row per limit."""
+    names = [name for name in vars(limits) if name.isupper()]
+    return table(
+        ["limit", "value"],
+        ((f"`{name}`", f"{getattr(limits, name):,}") for name in names),
+    )
+
+
+def settings() -> str:
+    """One row per setting, explained by the docstring of its class."""
+    meaning: dict[str, str] = {}
+    current = ""
+    for line in (Settings.__doc__ or "").splitlines():
+        if match := _ATTRIBUTE.match(line):
+            current = match[1]
+            meaning[current] = match[2]
+        elif current and line.strip():
+            meaning[current] += f" {line.strip()}"
+    return table(
+        ["setting", "default", "meaning"],
+        ((f"`{f.name}`", f"{f.default:,}", meaning[f.name]) for f in fields(Settings)),
+    )
+
+
+def error_rows() -> str:
+    """One row per error, parents before children."""
+
+    def below(parent: type[errors.ElanusError]) -> Iterator[type[errors.ElanusError]]:
+        yield parent
+        for child in parent.__subclasses__():
+            if child.__module__ == errors.__name__:
+                yield from below(child)
+
+    return table(
+        ["error", "kind of", "code", "repeat it", "meaning"],
+        (
+            (
+                f"`{error.__name__}`",
+                f"`{error.__base__.__name__}`",
+                error.code,
+                "yes" if error.retriable else "",
+                inspect.cleandoc(error.__doc__ or "")
+                .split("\n\n")[0]
+                .replace("\n", " "),
+            )
+            for error in below(errors.ElanusError)
+        ),
+    )
+
+
+def page() -> str:
+    """The whole page."""
+    return f"""# Reference
+
+Written by `make reference` from the tables in the code; do not edit it here.
+
+## Data types
+
+{data_types()}
+
+## Metrics
+
+{metrics()}
+
+## Indexes
+
+{indexes()}
+
+A parameter reads: name, allowed range, default. `ef` and `nprobe` are floors: a
+filtered search tries harder by itself.
+
+## Settings
+
+How one open database behaves. Sizes in bytes, ages in seconds. The defaults suit a
+laptop and a small server.
+
+{settings()}
+
+## Limits
+
+{limit_rows()}
+
+## Errors
+
+All are in `elanus.errors`. The code is the one that Milvus' clients know.
+
+{error_rows()}
+"""
+
+
+def _parameter(parameter: Parameter) -> str:
+    high = f"to {parameter.high:,}" if parameter.high < INT_MAX else "and more"
+    default = "" if parameter.default is None else f", {parameter.default}"
+    return f"`{parameter.name}`, {parameter.low} {high}{default}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

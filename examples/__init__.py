@@ -1,0 +1,1 @@
+"""Examples, and the committed sentences that they and the benchmarks share."""

@@ -1,0 +1,56 @@
+"""Elanus: a vector database in Python that speaks Milvus' protocol.
+
+Names are imported on first use, so that ``import elanus`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from elanus.config import Settings
+    from elanus.embedded.collection import Collection, Snapshot
+    from elanus.embedded.database import Database, open
+    from elanus.errors import ElanusError
+    from elanus.schema.schema import CollectionSchema, FieldSchema
+    from elanus.schema.types import DataType
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Collection": "elanus.embedded.collection",
+    "CollectionSchema": "elanus.schema.schema",
+    "DataType": "elanus.schema.types",
+    "Database": "elanus.embedded.database",
+    "ElanusError": "elanus.errors",
+    "FieldSchema": "elanus.schema.schema",
+    "Settings": "elanus.config",
+    "Snapshot": "elanus.embedded.collection",
+    "open": "elanus.embedded.database",
+}
+
+__all__ = [
+    "Collection",
+    "CollectionSchema",
+    "DataType",
+    "Database",
+    "ElanusError",
+    "FieldSchema",
+    "Settings",
+    "Snapshot",
+    "open",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'elanus' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

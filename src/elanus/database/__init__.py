@@ -1,0 +1,1 @@
+"""What exists: the catalog, live collections by name, and background work on them."""

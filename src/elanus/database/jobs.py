@@ -1,0 +1,313 @@
+"""Background work: flushing, merging and indexing, and the process that does the heavy.
+
+Two threads. One flushes sealed segments, trims the log and empties the trash; the other
+asks the policy what to do next and has the launcher do it. Both wait on an event, so
+an idle database uses no processor.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+
+from elanus.engine.collection import Collection
+from elanus.engine.shard import LocalShard
+from elanus.engine.write.build import attach_known, build, drop_index
+from elanus.engine.write.compaction import compact, dead_rows
+from elanus.engine.write.flush import flush_all, flush_next
+from elanus.engine.write.jobs import JobFailed, Launcher, Progress
+from elanus.engine.write.policy import (
+    Action,
+    Build,
+    Compact,
+    SegmentState,
+    next_action,
+)
+from elanus.errors import Cancelled, ClosedError, ElanusError, StorageError
+
+IDLE_S = 1.0
+RETRY_S = 0.2
+
+Collections = Callable[[], Iterable[Collection]]
+
+
+@dataclass(slots=True)
+class JobStatus:
+    """What background work is doing, for statistics.
+
+    Attributes:
+        failures: by (collection, segment, field), how often a build failed and why.
+    """
+
+    current: str = ""
+    progress: float = 0.0
+    flush_error: str = ""
+    failures: dict[tuple[int, int, int], list[str]] = field(default_factory=dict)
+
+
+class BackgroundWork:
+    """The two threads; :meth:`close` ends them before the database closes."""
+
+    def __init__(
+        self,
+        collections: Collections,
+        launcher: Launcher,
+        trim: Callable[[], None],
+    ) -> None:
+        self._collections = collections
+        self._launcher = launcher
+        self._trim = trim
+        self._wake = threading.Condition()
+        self._is_closing = False
+        self._work_lock = threading.Lock()
+        self._preempt = 0
+        self.status = JobStatus()
+        self._threads = [
+            threading.Thread(target=self._flush_loop, name="elanus-flush", daemon=True),
+            threading.Thread(target=self._build_loop, name="elanus-build", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin working."""
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Cancel what is under way and end the threads and the worker process."""
+        with self._wake:
+            self._is_closing = True
+            self._wake.notify_all()
+        self._launcher.close()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+
+    def wake(self) -> None:
+        """Look for work now."""
+        with self._wake:
+            self._wake.notify_all()
+
+    def _sleep(self, seconds: float) -> bool:
+        with self._wake:
+            if not self._is_closing:
+                self._wake.wait(seconds)
+            return not self._is_closing
+
+    # --- flushing ---------------------------------------------------------------------
+
+    def _flush_loop(self) -> None:
+        while True:
+            busy = False
+            for collection in list(self._collections()):
+                busy |= self._flush(collection.shard)
+            if not busy and not self._sleep(IDLE_S if not self.backlog() else RETRY_S):
+                return
+
+    def backlog(self) -> bool:
+        """Whether sealed rows wait for a flush."""
+        return any(c.shard.frozen for c in list(self._collections()))
+
+    def _flush(self, shard: LocalShard) -> bool:
+        if self._is_closing:
+            return False
+        try:
+            if flush_next(shard):
+                self.status.flush_error = ""
+                self.after_flush(shard)
+                return True
+            if _is_stale(shard):
+                flush_all(shard)
+                self.after_flush(shard)
+            shard.node.trash.empty(shard.node.store)
+        except StorageError as error:
+            # rows stay in memory and log; the writers hear of it by back-pressure
+            self.status.flush_error = str(error)
+        except ClosedError:
+            return False
+        return False
+
+    def after_flush(self, shard: LocalShard) -> None:
+        """Let go of what a flush made superfluous, and look for the next work."""
+        self._trim()
+        shard.node.trash.empty(shard.node.store)
+        self.wake()
+
+    # --- merging and indexing -----------------------------------------------------------
+
+    def attach_indexes(self) -> None:
+        """Verify and open the indexes that the manifests name."""
+        for collection in list(self._collections()):
+            with self._work_lock:
+                self._guarded(partial(attach_known, collection.shard))
+
+    def _build_loop(self) -> None:
+        self.attach_indexes()
+        while self._sleep_unless_work():
+            pass
+
+    def _sleep_unless_work(self) -> bool:
+        for collection in list(self._collections()):
+            if self._is_closing:
+                return False
+            if self._work_lock.acquire(blocking=False):
+                try:
+                    done = self._guarded(partial(self._step, collection))
+                finally:
+                    self._work_lock.release()
+                if done:
+                    return True
+        return self._sleep(IDLE_S)
+
+    def _guarded(self, work: Callable[[], bool | None]) -> bool:
+        try:
+            return bool(work())
+        except (Cancelled, ClosedError):
+            return False
+        except ElanusError as error:
+            self.status.current = f"failed: {error}"
+            return False
+
+    def _step(self, collection: Collection) -> bool:
+        drop_damaged(collection.shard)
+        action = self.next_action(collection, eager=False)
+        if action is None:
+            return False
+        return self.perform(collection, action, self._report, self._should_stop)
+
+    def _report(self, share: float) -> None:
+        self.status.progress = share
+
+    def _should_stop(self) -> bool:
+        return self._is_closing or self._preempt > 0
+
+    def next_action(self, collection: Collection, *, eager: bool) -> Action | None:
+        """What the policy would do with a collection."""
+        states = self.segment_states(collection)
+        return next_action(states, collection.node.settings, eager=eager)
+
+    def segment_states(self, collection: Collection) -> list[SegmentState]:
+        """The policy's view of a collection."""
+        shard = collection.shard
+        with shard.state_lock:
+            segments = list(shard.sealed)
+            partitions = shard.partitions
+            horizon = shard.applied_ts
+        states = []
+        for segment in segments:
+            missing = {
+                field_id: len(
+                    self.status.failures.get((shard.id, segment.id, field_id), ())
+                )
+                for field_id in shard.index_definitions
+                if field_id not in segment.indexed_fields()
+            }
+            size = segment.hidden.size
+            dead = len(dead_rows(segment, size, horizon, partitions))
+            states.append(
+                SegmentState(
+                    segment.id, segment.n_rows, segment.meta.nbytes, dead, missing
+                )
+            )
+        return states
+
+    def perform(
+        self,
+        collection: Collection,
+        action: Action,
+        progress: Progress,
+        is_cancelled: Callable[[], bool],
+    ) -> bool:
+        """Do one action; false if it came to nothing.
+
+        Raises:
+            Cancelled, StorageError: nothing changed.
+        """
+        shard = collection.shard
+        self.status.current = f"{collection.definition.name}: {action}"
+        self.status.progress = 0.0
+        try:
+            if isinstance(action, Compact):
+                return compact(
+                    shard, action.segment_ids, self._launcher, progress, is_cancelled
+                )
+            return build(
+                shard,
+                action.segment_id,
+                action.field_id,
+                self._launcher,
+                progress,
+                is_cancelled,
+            )
+        except JobFailed as error:
+            self._note_failure(shard, action, str(error))
+            return False
+        finally:
+            self.status.current = ""
+            shard.node.trash.empty(shard.node.store)
+
+    def _note_failure(self, shard: LocalShard, action: Action, reason: str) -> None:
+        if isinstance(action, Build):
+            keys = [(shard.id, action.segment_id, action.field_id)]
+        else:
+            keys = [(shard.id, segment_id, -1) for segment_id in action.segment_ids]
+        for key in keys:
+            self.status.failures.setdefault(key, []).append(reason)
+
+    def optimize(
+        self, collection: Collection, progress: Progress, *, build_indexes: bool = True
+    ) -> None:
+        """Merge and index until nothing is left to do, in the calling thread.
+
+        Raises:
+            JobFailed: an index could not be built; the message says why.
+            StorageError, ClosedError: what was done so far stays.
+        """
+        self._preempt += 1
+        with self._work_lock:
+            self._preempt -= 1
+            while True:
+                if self._is_closing:
+                    raise ClosedError("the database")
+                drop_damaged(collection.shard)
+                attach_known(collection.shard)
+                action = self.next_action(collection, eager=True)
+                if isinstance(action, Build) and not build_indexes:
+                    action = None
+                if action is None:
+                    self._raise_failures(collection.shard)
+                    return
+                done = self.perform(
+                    collection, action, progress, lambda: self._is_closing
+                )
+                if not done and isinstance(action, Compact):
+                    self._raise_failures(collection.shard)
+
+    def _raise_failures(self, shard: LocalShard) -> None:
+        limit = shard.node.settings.build_attempts
+        for (shard_id, segment_id, _), reasons in self.status.failures.items():
+            if shard_id == shard.id and len(reasons) >= limit:
+                raise JobFailed(f"segment {segment_id}: {reasons[-1]}")
+
+    def forget_failures(self, collection_id: int) -> None:
+        """Try again what had failed too often, as after a new index definition."""
+        for key in [k for k in self.status.failures if k[0] == collection_id]:
+            del self.status.failures[key]
+
+
+def drop_damaged(shard: LocalShard) -> None:
+    """Forget indexes that a search found damaged, so that they are built anew."""
+    for segment in list(shard.sealed):
+        for field_id, problem in list(segment.damaged.items()):
+            shard.damages.append(problem)
+            drop_index(shard, segment, field_id)
+            segment.damaged.pop(field_id, None)
+
+
+def _is_stale(shard: LocalShard) -> bool:
+    """Whether rows or deletes have waited so long that they hold up the log."""
+    if shard.needed_seq() is None:
+        return False
+    age_ms = shard.node.clock.now_ms() - shard.first_pending_ms
+    return age_ms > shard.node.settings.flush_age_s * 1000

@@ -1,0 +1,88 @@
+"""What a database says about itself: statistics, index states, damages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from elanus.database.jobs import JobStatus
+from elanus.engine.collection import Collection
+
+
+def collection_stats(collection: Collection, status: JobStatus) -> dict[str, Any]:
+    """Rows, segments, bytes and background work of one collection."""
+    shard = collection.shard
+    version = collection.pin()
+    segments = []
+    for view in version.views:
+        segment = view.segment
+        segments.append(
+            {
+                "id": segment.id,
+                "sealed": segment.is_sealed,
+                "rows": view.n_rows,
+                "deleted": segment.hidden.deleted_in(view.n_hidden),
+                "indexed": [
+                    collection.schema.by_id[f].name
+                    for f in sorted(shard.index_definitions)
+                    if segment.index(f) is not None
+                ],
+            }
+        )
+    counted = sum(s["rows"] - s["deleted"] for s in segments)
+    return {
+        "rows": counted,
+        "ts": version.ts,
+        "segments": segments,
+        "backlog_bytes": shard.backlog_bytes(),
+        "column_bytes": sum(s.meta.nbytes for s in shard.sealed),
+        "index_bytes": sum(
+            stamp.size
+            for entry in shard.manifest.segments
+            for index in entry.indexes.values()
+            for stamp in index.files.values()
+        ),
+        "log_bytes": shard.node.log.size_bytes,
+        "background": status.current,
+        "progress": status.progress,
+        "flush_error": status.flush_error,
+        "damages": list(shard.damages),
+    }
+
+
+def index_states(collection: Collection, status: JobStatus) -> list[dict[str, Any]]:
+    """Every index definition, how far it is built, and why not if it failed."""
+    shard = collection.shard
+    segments = list(shard.sealed)
+    total = sum(segment.n_rows for segment in segments)
+    least = shard.node.settings.index_rows
+    states = []
+    for index in collection.definition.indexes.values():
+        if index.index_type == "FLAT":
+            done, reasons = total, []
+        else:
+            done = sum(
+                segment.n_rows
+                for segment in segments
+                if segment.n_rows < least or index.field_id in segment.indexed_fields()
+            )
+            reasons = [
+                why[-1]
+                for (owner, _, field_id), why in status.failures.items()
+                if owner == shard.id and field_id == index.field_id
+            ]
+        state = "Finished" if done == total else "Failed" if reasons else "InProgress"
+        states.append(
+            {
+                "name": index.name,
+                "field": collection.schema.by_id[index.field_id].name,
+                "index_type": index.index_type,
+                "metric": index.metric,
+                "params": dict(index.params),
+                "total_rows": total,
+                "indexed_rows": done,
+                "pending_rows": total - done,
+                "state": state,
+                "reason": reasons[0] if reasons else "",
+            }
+        )
+    return states

@@ -1,0 +1,1 @@
+"""The database inside your own process: ``open``, collections, and the build worker."""

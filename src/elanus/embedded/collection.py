@@ -1,0 +1,395 @@
+"""A collection in your own process: NumPy, pandas or Arrow in, Arrow tables out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from elanus.database.database import Database as Core
+from elanus.distance.metrics import Metric
+from elanus.embedded.rows import columns_from, query_matrix
+from elanus.engine.collection import Collection as Engine
+from elanus.engine.definition import DEFAULT_PARTITION, IndexDefinition
+from elanus.engine.read.output import output_columns
+from elanus.engine.read.plan import QueryRequest, SearchRequest, vector_field
+from elanus.engine.read.search import SearchHits
+from elanus.engine.version import Version
+from elanus.errors import InvalidParameter
+from elanus.index.registry import index_kind
+from elanus.schema import limits
+from elanus.schema.schema import CollectionSchema
+
+Progress = Callable[[float], None]
+
+
+class Reader:
+    """The reading half: on a collection as it is now, or on a snapshot of it."""
+
+    def __init__(self, core: Core, engine: Engine, version: Version | None) -> None:
+        self._core = core
+        self._engine = engine
+        self._pinned = version
+
+    @property
+    def name(self) -> str:
+        """The collection's name."""
+        return self._engine.definition.name
+
+    @property
+    def schema(self) -> CollectionSchema:
+        """The collection's fields, ``$meta`` included where it is dynamic."""
+        return self._engine.schema
+
+    def _version(self) -> Version:
+        return self._engine.pin() if self._pinned is None else self._pinned
+
+    def search(
+        self,
+        query: Any,
+        *,
+        limit: int = 10,
+        filter: str = "",
+        output_fields: Sequence[str] = (),
+        params: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> pa.Table:
+        """The rows nearest to each query vector.
+
+        Args:
+            query: (dim,) or (nq, dim), anything NumPy takes as float32.
+            limit: rows per query, 1 to 16384. A query that has ``limit`` matching rows
+                gets ``limit`` rows.
+            filter: an expression such as ``"topic in [3, 7]"``.
+            output_fields: fields to return; ``"*"`` for all.
+            params: search parameters of the index, such as ``{"ef": 64}``; a floor.
+            options: ``offset``, ``field``, ``metric``, ``partitions``,
+                ``filter_params``.
+
+        Returns:
+            One row per hit: ``query`` (position of the query, int32), the primary key,
+            ``score`` (float32, the metric's own sign), and the output fields. Nearest
+            first within each query, equal scores by ascending key.
+
+        Raises:
+            InvalidParameter, QueryPlanError: the message says what to change.
+            CorruptionError: a column file is damaged; the message names it.
+        """
+        request = SearchRequest(
+            limit=limit,
+            filter=filter,
+            output_fields=_names(output_fields),
+            params=params,
+            **options,
+        )
+        plan = self._engine.plan_search(request)
+        queries = query_matrix(plan.field, query)
+        if len(queries) > limits.NQ:
+            raise InvalidParameter(
+                f"nq [{len(queries)}] is invalid, nq (number of search vector per "
+                f"search request) should be in range [1, {limits.NQ}], but got "
+                f"{len(queries)}"
+            )
+        hits = self._engine.search(self._version(), plan, queries)
+        return _hits_table(hits, self.schema.primary.name, plan.outputs)
+
+    def query(
+        self,
+        filter: str = "",
+        *,
+        output_fields: Sequence[str] = (),
+        limit: int | None = None,
+        **options: Any,
+    ) -> pa.Table:
+        """The rows that match a filter, ascending by primary key.
+
+        Args:
+            options: ``offset``, ``partitions``, ``filter_params``.
+
+        Raises:
+            InvalidParameter, QueryPlanError, CorruptionError.
+        """
+        request = QueryRequest(
+            filter=filter, limit=limit, output_fields=_names(output_fields), **options
+        )
+        return self._engine.query(self._version(), request)
+
+    def get(
+        self, ids: Any, *, output_fields: Sequence[str] = ("*",), **options: Any
+    ) -> pa.Table:
+        """The rows of these primary keys, ascending; missing ones are skipped.
+
+        Raises:
+            InvalidParameter: the keys are not of the primary key's type.
+        """
+        request = QueryRequest(output_fields=_names(output_fields), **options)
+        keys = [ids] if isinstance(ids, int | str) else ids
+        return self._engine.get(self._version(), keys, request)
+
+    def count(self, filter: str = "", **options: Any) -> int:
+        """How many rows match; exact, and rows of a repeated key count each.
+
+        Raises:
+            InvalidParameter, QueryPlanError, CorruptionError.
+        """
+        request = QueryRequest(filter=filter, **options)
+        return self._engine.count(self._version(), request)
+
+    def iterate(
+        self,
+        filter: str = "",
+        *,
+        batch_size: int = 1000,
+        output_fields: Sequence[str] = ("*",),
+        **options: Any,
+    ) -> Iterator[pa.Table]:
+        """All matching rows as of now, in tables of up to ``batch_size`` rows.
+
+        Memory stays bounded by the batch, and writes meanwhile change nothing.
+
+        Raises:
+            InvalidParameter, QueryPlanError, CorruptionError.
+        """
+        request = QueryRequest(
+            filter=filter, output_fields=_names(output_fields), **options
+        )
+        return self._engine.iterate(self._version(), request, batch_size)
+
+    def explain(
+        self, query: Any, *, limit: int = 10, filter: str = "", **options: Any
+    ) -> list[dict[str, Any]]:
+        """How a search was done in each segment: strategy, numbers and reason.
+
+        Takes the arguments of :meth:`search`.
+        """
+        options["output_fields"] = _names(options.get("output_fields", ()))
+        request = SearchRequest(limit=limit, filter=filter, **options)
+        plan = self._engine.plan_search(request)
+        queries = query_matrix(plan.field, query)
+        hits = self._engine.search(self._version(), plan, queries)
+        return [
+            {
+                "segment": trace.segment_id,
+                "sealed": trace.is_sealed,
+                "rows": trace.n_rows,
+                "allowed": trace.allowed,
+                "strategy": "none" if trace.strategy is None else str(trace.strategy),
+            }
+            for trace in hits.traces
+        ]
+
+    def __len__(self) -> int:
+        return self.count()
+
+
+class Snapshot(Reader):
+    """A collection as it was when the snapshot was taken; costs nothing to hold.
+
+    Files that it needs stay on disk until it is let go.
+    """
+
+    @property
+    def ts(self) -> int:
+        """The hybrid timestamp it shows."""
+        return self._version().ts
+
+
+class Collection(Reader):
+    """An open collection. Safe to use from many threads."""
+
+    def __init__(self, core: Core, engine: Engine) -> None:
+        super().__init__(core, engine, None)
+
+    def snapshot(self) -> Snapshot:
+        """The collection as it is now, unmoved by later writes."""
+        return Snapshot(self._core, self._engine, self._engine.pin())
+
+    # --- writing ----------------------------------------------------------------------
+
+    def insert(self, data: Any, *, partition: str = DEFAULT_PARTITION) -> pa.Array:
+        """Add rows and return their primary keys, once they are durable.
+
+        Args:
+            data: a dict of columns, an Arrow table, a DataFrame or a list of dicts.
+                Names that are no field go into the dynamic field.
+
+        Raises:
+            InvalidParameter, PartitionNotFound: nothing was written.
+            RateLimited, DiskFull, ReadOnlyError, StorageError: nothing was written.
+            UnknownOutcome: a sync failed; reopen and look.
+        """
+        self._core.need_writable()
+        return self._engine.insert(columns_from(data), partition)[0]
+
+    def upsert(self, data: Any, *, partition: str = DEFAULT_PARTITION) -> pa.Array:
+        """Replace the rows of the given keys, or add them; readers see all or none.
+
+        Raises: as :meth:`insert`.
+        """
+        self._core.need_writable()
+        return self._engine.upsert(columns_from(data), partition)[0]
+
+    def delete(
+        self,
+        ids: Any = None,
+        *,
+        filter: str = "",
+        filter_params: dict[str, Any] | None = None,
+        partitions: Sequence[str] | None = None,
+    ) -> int:
+        """Delete rows by primary key or by filter; returns how many went.
+
+        Raises:
+            InvalidParameter: neither or both were given, or the filter restricts
+                nothing (use ``truncate``).
+            and as :meth:`insert`.
+        """
+        self._core.need_writable()
+        if (ids is None) == (not filter):
+            raise InvalidParameter("delete takes either ids or a filter")
+        if ids is None:
+            return self._engine.delete_where(filter, filter_params, partitions).deleted
+        keys = [ids] if isinstance(ids, int | str) else ids
+        return self._engine.delete_keys(keys, partitions).deleted
+
+    def truncate(self) -> None:
+        """Remove every row."""
+        self._core.truncate(self.name)
+
+    # --- partitions and indexes -------------------------------------------------------
+
+    @property
+    def partitions(self) -> list[str]:
+        """Names of all partitions, sorted."""
+        return sorted(self._engine.definition.partitions)
+
+    def create_partition(self, name: str) -> None:
+        """Add a partition; nothing happens if it exists."""
+        self._core.create_partition(self.name, name)
+
+    def drop_partition(self, name: str) -> None:
+        """Drop a partition and its rows; nothing happens if there is none."""
+        self._core.drop_partition(self.name, name)
+
+    def create_index(
+        self,
+        field: str = "",
+        *,
+        index_type: str = "AUTOINDEX",
+        metric: str = "",
+        params: Mapping[str, Any] | None = None,
+        name: str = "",
+    ) -> None:
+        """Define the index of a vector field; it is built in the background.
+
+        Searches scan exactly until then. :meth:`optimize` waits for it.
+
+        Args:
+            index_type: FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, HNSW or AUTOINDEX.
+            metric: L2, IP or COSINE; the collection's when empty.
+            params: build parameters, such as ``{"M": 16, "efConstruction": 200}``.
+
+        Raises:
+            InvalidParameter: the type, metric or a parameter is not allowed.
+        """
+        chosen = vector_field(self.schema, field)
+        metric = metric or self._engine.definition.metric_of(chosen.id)
+        kind = index_kind(index_type)
+        given = dict(params or {})
+        kind.resolve(given, 0, chosen.dim or 0)
+        self._core.create_index(
+            self.name,
+            IndexDefinition(
+                name=name or chosen.name,
+                field_id=chosen.id,
+                index_type=kind.name,
+                metric=Metric.from_name(metric).value,
+                params=given,
+            ),
+        )
+
+    def drop_index(self, name: str) -> None:
+        """Remove an index; its field is searched exactly then.
+
+        Raises:
+            IndexNotFound: there is none by this name.
+        """
+        self._core.drop_index(self.name, name)
+
+    def describe_index(self, name: str = "") -> list[dict[str, Any]]:
+        """Each index with its parameters, progress and, if a build failed, why."""
+        return [
+            entry
+            for entry in self._core.describe_indexes(self.name)
+            if not name or entry["name"] == name
+        ]
+
+    # --- upkeep -----------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write rows from memory to column files. Never needed for safety.
+
+        Raises:
+            StorageError, DiskFull: rows stay in memory and log.
+        """
+        self._core.flush(self._engine)
+
+    def compact(self, progress: Progress | None = None) -> None:
+        """Merge segments and drop the space of deleted rows; waits.
+
+        Raises:
+            JobFailed, StorageError.
+        """
+        self.flush()
+        self._core.background.optimize(
+            self._engine, progress or _silent, build_indexes=False
+        )
+
+    def optimize(self, progress: Progress | None = None) -> None:
+        """Flush, merge and build every index; waits until nothing is left to do.
+
+        Args:
+            progress: called with the share done of each step, 0 to 1.
+
+        Raises:
+            JobFailed: an index could not be built; the message says why.
+            StorageError.
+        """
+        self.flush()
+        self._core.background.optimize(self._engine, progress or _silent)
+
+    def stats(self) -> dict[str, Any]:
+        """Rows, segments, bytes, background work and damages found."""
+        return self._core.stats(self.name)
+
+    def __repr__(self) -> str:
+        return f"<elanus.Collection {self.name!r}>"
+
+
+def _silent(share: float) -> None:
+    return None
+
+
+def _names(names: Any) -> Sequence[str]:
+    if isinstance(names, str):
+        return (names,)
+    return tuple(names)
+
+
+def _hits_table(hits: SearchHits, key_name: str, outputs: Any) -> pa.Table:
+    counts = hits.counts
+    if len(counts) == 1:
+        queries = np.zeros(int(counts[0]), np.int32)
+    else:
+        queries = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    arrays = [pa.array(queries), hits.keys, pa.array(hits.scores)]
+    names = ["query", key_name, "score"]
+    if outputs:
+        columns = output_columns(hits.version.views, hits.parts, hits.offsets, outputs)
+        for name, column in columns.items():
+            if name not in names:
+                names.append(name)
+                arrays.append(column)
+    return pa.Table.from_arrays(arrays, names=names)

@@ -1,0 +1,83 @@
+"""What a user hands over as data or queries → columns by name, and query matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from elanus.errors import InvalidParameter
+from elanus.schema.codecs import check_finite
+from elanus.schema.columns import Vectors
+from elanus.schema.schema import FieldSchema
+
+
+def columns_from(data: Any) -> Mapping[str, Any]:
+    """Columns by name from a dict of columns, Arrow table, DataFrame or dict rows.
+
+    Raises:
+        InvalidParameter: it is none of these.
+    """
+    if isinstance(data, Mapping):
+        if data and all(_is_scalar(value) for value in data.values()):
+            return columns_from_rows([data])
+        return data
+    if isinstance(data, pa.Table | pa.RecordBatch):
+        return {name: data.column(name) for name in data.schema.names}
+    if hasattr(data, "columns") and hasattr(data, "iloc"):  # a pandas DataFrame
+        return {str(name): data[name] for name in data.columns}
+    if isinstance(data, Sequence) and not isinstance(data, str | bytes):
+        return columns_from_rows(data)
+    raise InvalidParameter(
+        f"data should be a dict of columns, an Arrow table, a pandas DataFrame or a "
+        f"list of dicts, got {type(data).__name__}"
+    )
+
+
+def _is_scalar(value: Any) -> bool:
+    return value is None or isinstance(value, str | bytes | bool | int | float)
+
+
+def columns_from_rows(rows: Sequence[Any]) -> dict[str, list[Any]]:
+    """Columns by name from rows as dicts; a key a row lacks is null there.
+
+    Raises:
+        InvalidParameter: a row is not a dict.
+    """
+    names: dict[str, None] = {}
+    for i, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise InvalidParameter(
+                f"row {i} should be a dict of values by field, got {type(row).__name__}"
+            )
+        names.update(dict.fromkeys(row))
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def query_matrix(field: FieldSchema, query: Any) -> Vectors:
+    """One or several query vectors as (nq, dim) float32, C, finite.
+
+    Raises:
+        InvalidParameter: wrong shape or dimension, not numbers, NaN or infinite.
+    """
+    try:
+        matrix = np.asarray(query, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InvalidParameter(f"a query is not a vector of numbers: {error}") from error
+    if matrix.ndim == 1:
+        matrix = matrix.reshape(1, -1)
+    if matrix.ndim != 2 or matrix.shape[1] != field.dim:
+        raise InvalidParameter(
+            f"vector dimension mismatch, expected vector size(byte) "
+            f"{4 * (field.dim or 0)}, actual {4 * matrix.shape[-1]}"
+        )
+    if not len(matrix):
+        raise InvalidParameter(
+            "nq [0] is invalid, nq (number of search vector per search request) should "
+            "be in range [1, 16384], but got 0"
+        )
+    matrix = np.ascontiguousarray(matrix)
+    check_finite(matrix)
+    return matrix

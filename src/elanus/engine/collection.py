@@ -1,0 +1,296 @@
+"""A live collection: its definition, and the shard that holds its rows.
+
+Routes writes to the shard, pins versions for readers, and knows which index each
+field should have. Durable changes of the definition are the database's business.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from elanus.engine.definition import CollectionDefinition
+from elanus.engine.node import Node
+from elanus.engine.read.plan import (
+    QueryPlan,
+    QueryRequest,
+    SearchPlan,
+    SearchRequest,
+    bind_filter,
+    plan_query,
+    plan_search,
+)
+from elanus.engine.read.query import count, iterate, matching, query
+from elanus.engine.read.search import SearchHits, search
+from elanus.engine.shard import LocalShard, Outcome
+from elanus.engine.version import Version
+from elanus.engine.write.flush import flush_all
+from elanus.engine.write.ingest import Columns, delete_record, rows_record
+from elanus.errors import ClosedError, InvalidParameter, QueryPlanError
+from elanus.schema.columns import Vectors
+from elanus.schema.schema import CollectionSchema
+
+CACHED_PLANS = 512
+
+
+class Collection:
+    """One open collection. Safe to use from many threads."""
+
+    def __init__(
+        self,
+        node: Node,
+        definition: CollectionDefinition,
+        shard: LocalShard,
+        rng: np.random.Generator,
+    ) -> None:
+        self.node = node
+        self.shard = shard
+        self._rng = rng
+        self._definition = definition
+        self._plans: dict[Any, SearchPlan] = {}
+        self._plans_lock = threading.Lock()
+        self.redefine(definition)
+
+    @property
+    def definition(self) -> CollectionDefinition:
+        """Name, schema, partitions and indexes as they are now."""
+        return self._definition
+
+    @property
+    def schema(self) -> CollectionSchema:
+        """The schema as it is now."""
+        return self._definition.schema
+
+    def redefine(self, definition: CollectionDefinition) -> None:
+        """Take over a definition that is durable already."""
+        self._definition = definition
+        self.shard.index_definitions = {
+            index.field_id: index.to_dict()
+            for index in definition.indexes.values()
+            if index.index_type != "FLAT"  # an exact scan needs no files
+        }
+        with self._plans_lock:
+            self._plans = {}
+
+    # --- writing --------------------------------------------------------------------
+
+    def insert(self, columns: Columns, partition: str) -> tuple[pa.Array, Outcome]:
+        """Add rows; returns their primary keys.
+
+        Raises:
+            InvalidParameter, PartitionNotFound: nothing was written.
+            RateLimited, DiskFull, ReadOnlyError, StorageError: nothing was written.
+            UnknownOutcome: a sync failed; reopen and look.
+        """
+        return self._write_rows(columns, partition, upsert=False)
+
+    def upsert(self, columns: Columns, partition: str) -> tuple[pa.Array, Outcome]:
+        """Replace the rows of the given keys, or add them, at one timestamp.
+
+        Raises: as :meth:`insert`.
+        """
+        return self._write_rows(columns, partition, upsert=True)
+
+    def _write_rows(
+        self, columns: Columns, partition: str, *, upsert: bool
+    ) -> tuple[pa.Array, Outcome]:
+        definition = self._definition
+        record = rows_record(
+            definition.schema,
+            columns,
+            self.node.clock,
+            partition=definition.partition_id(partition),
+            upsert=upsert,
+        )
+        outcome = self.shard.write(record)
+        return record.batch.columns[definition.schema.primary.id], outcome
+
+    def delete_keys(self, keys: Any, partitions: Sequence[str] | None) -> Outcome:
+        """Delete the rows of these primary keys.
+
+        Raises: as :meth:`insert`.
+        """
+        record = delete_record(
+            self.schema, keys, self._named_partitions(partitions)
+        )
+        return self.shard.write(record) if len(record.keys) else Outcome()
+
+    def delete_where(
+        self,
+        text: str,
+        params: dict[str, Any] | None,
+        partitions: Sequence[str] | None,
+    ) -> Outcome:
+        """Delete the rows that match a filter, as of this call's place in the log.
+
+        Raises: as :meth:`insert`; and
+            QueryPlanError: the filter does not parse, or restricts nothing.
+        """
+        try:
+            predicate = bind_filter(self.schema, text, params)
+        except QueryPlanError as error:
+            raise QueryPlanError(_of_delete(str(error))) from error
+        if predicate is None:
+            raise InvalidParameter(
+                f"delete plan can't be empty or always true : {text}"
+            )
+        named = self._named_partitions(partitions)
+        keys = predicate.primary_keys()
+        if keys is not None:
+            return self.shard.write(delete_record(self.schema, keys, named))
+        with self.shard.order_lock:
+            # nothing may come between looking and deleting
+            self.shard.settle()
+            version = self.shard.version
+            plan = QueryPlan(None, 0, predicate, named, ())
+            rows = matching(version, plan, self._fresh_rng())
+            if not len(rows.offsets):
+                return Outcome(ts=version.ts)
+            column = pa.chunked_array(
+                [
+                    version.views[p].segment.take(
+                        self.schema.primary.id, rows.offsets[rows.parts == p]
+                    )
+                    for p in np.unique(rows.parts).tolist()
+                ]
+            ).combine_chunks()
+            record = delete_record(self.schema, column, named)
+            ticket, outcome = self.shard.submit(record)
+        self.node.log.wait(ticket)
+        return outcome
+
+    def _named_partitions(self, names: Sequence[str] | None) -> frozenset[int] | None:
+        if not names:
+            return None
+        return frozenset(self._definition.partition_id(name) for name in names)
+
+    # --- reading --------------------------------------------------------------------
+
+    def pin(self) -> Version:
+        """The newest version: every acknowledged write is in it.
+
+        Raises:
+            ClosedError: the collection was dropped or its database closed.
+        """
+        if self.shard.is_closed:
+            raise ClosedError(f"collection {self._definition.name}")
+        return self.shard.version
+
+    def plan_search(self, request: SearchRequest) -> SearchPlan:
+        """The plan of a search; requests alike share one.
+
+        Raises:
+            InvalidParameter, QueryPlanError: the request does not fit the collection.
+        """
+        key = _plan_key(request)
+        plan = self._plans.get(key) if key is not None else None
+        if plan is None:
+            plan = plan_search(self._definition, request)
+            if key is not None and not request.filter:
+                with self._plans_lock:
+                    if len(self._plans) >= CACHED_PLANS:
+                        self._plans.clear()
+                    self._plans[key] = plan
+        return plan
+
+    def search(self, version: Version, plan: SearchPlan, queries: Vectors) -> SearchHits:
+        """Run a search; queries are (nq, dim) float32, C, finite.
+
+        Raises:
+            CorruptionError: a column file is damaged; the message names it.
+        """
+        return search(version, plan, queries, self._fresh_rng())
+
+    def query(self, version: Version, request: QueryRequest) -> pa.Table:
+        """Rows by filter, ascending by primary key.
+
+        Raises:
+            InvalidParameter, QueryPlanError, CorruptionError.
+        """
+        plan = plan_query(self._definition, request)
+        return query(version, plan, self._fresh_rng())
+
+    def get(
+        self, version: Version, keys: Any, request: QueryRequest
+    ) -> pa.Table:
+        """Rows of these primary keys, ascending; missing ones are skipped.
+
+        Raises:
+            InvalidParameter: the keys are not of the primary key's type.
+        """
+        column = delete_record(self.schema, keys, None).column
+        primary = self.schema.primary
+        plan = plan_query(
+            self._definition,
+            replace(
+                request,
+                filter=f"{primary.name} in {{keys}}",
+                filter_params={"keys": column.to_pylist()},
+            ),
+        )
+        return query(version, plan, self._fresh_rng())
+
+    def count(self, version: Version, request: QueryRequest) -> int:
+        """How many rows match.
+
+        Raises:
+            InvalidParameter, QueryPlanError, CorruptionError.
+        """
+        plan = plan_query(self._definition, request)
+        return count(version, plan.predicate, plan.partitions, self._fresh_rng())
+
+    def iterate(
+        self, version: Version, request: QueryRequest, batch_rows: int
+    ) -> Iterator[pa.Table]:
+        """All matching rows of one version, in tables of up to ``batch_rows``.
+
+        Raises:
+            InvalidParameter, QueryPlanError, CorruptionError.
+        """
+        if batch_rows < 1:
+            raise InvalidParameter(f"batch size [{batch_rows}] should be at least 1")
+        plan = plan_query(self._definition, request)
+        return iterate(version, plan, batch_rows, self._fresh_rng())
+
+    def _fresh_rng(self) -> np.random.Generator:
+        return self._rng
+
+    # --- upkeep ---------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write everything in memory to column files.
+
+        Raises:
+            StorageError, DiskFull: rows stay in memory and log.
+        """
+        flush_all(self.shard)
+
+    def close(self) -> None:
+        """Refuse writes and new readers."""
+        self.shard.close()
+
+
+def _of_delete(message: str) -> str:
+    return message.removesuffix(": invalid parameter").replace(
+        "failed to create query plan", "failed to create delete plan"
+    )
+
+
+def _plan_key(request: SearchRequest) -> Any:
+    if request.filter:
+        return None
+    params = request.params
+    return (
+        request.limit,
+        request.offset,
+        request.field,
+        request.metric,
+        tuple(request.partitions or ()),
+        tuple(request.output_fields),
+        None if not params else repr(params),
+    )

@@ -1,0 +1,94 @@
+"""What all shards of one process share, passed in rather than looked up."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from elanus.clock import HybridClock
+from elanus.config import Settings
+from elanus.segment.sealed import SealedSegment
+from elanus.storage.files import FileStore
+from elanus.storage.meta import MetaStore
+from elanus.storage.wal import Log
+
+RecordKey = tuple[str, str]
+COUNTER: RecordKey = ("counter", "id")
+LOG_END: RecordKey = ("log", "end")
+
+
+class IdSource:
+    """Numbers that are never given twice, as long as each use is committed."""
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+        self._lock = threading.Lock()
+
+    def next(self) -> int:
+        """A number larger than all before."""
+        with self._lock:
+            self._last += 1
+            return self._last
+
+    @property
+    def last(self) -> int:
+        """The newest number given."""
+        return self._last
+
+
+class Trash:
+    """Folders to delete once no reader holds the segment that maps them."""
+
+    def __init__(self) -> None:
+        self._ready: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def retire(self, segment: SealedSegment, folders: list[str]) -> None:
+        """Delete ``folders`` after the last reference to ``segment`` is gone."""
+        for folder in folders:
+            weakref.finalize(segment, self._ready.put, folder).atexit = False
+
+    def add(self, folder: str) -> None:
+        """Delete ``folder`` at the next opportunity."""
+        self._ready.put(folder)
+
+    def empty(self, store: FileStore) -> None:
+        """Delete every folder that is ready."""
+        while True:
+            try:
+                folder = self._ready.get_nowait()
+            except queue.Empty:
+                return
+            store.delete_folder(folder)
+
+
+@dataclass(frozen=True)
+class Node:
+    """The services a shard writes with and reads from."""
+
+    store: FileStore
+    meta: MetaStore
+    log: Log
+    clock: HybridClock
+    settings: Settings
+    ids: IdSource
+    trash: Trash = field(default_factory=Trash)
+
+    def commit(self, records: Mapping[RecordKey, bytes | None]) -> None:
+        """Make metadata records durable, all or none.
+
+        The id counter goes with them, and how far the log is known to reach: anything
+        missing before that place is damage, not a torn tail.
+
+        Raises:
+            StorageError, DiskFull: nothing changed.
+        """
+        counter = str(self.ids.last).encode()
+        end = orjson.dumps(self.log.end().to_json())
+        self.log.generation = self.meta.commit(
+            {**records, COUNTER: counter, LOG_END: end}
+        )

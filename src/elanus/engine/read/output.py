@@ -1,0 +1,86 @@
+"""From row offsets to the columns of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from elanus.engine.read.plan import Output
+from elanus.engine.version import SegmentView
+from elanus.schema.columns import Column, Offsets, concat, take, to_arrow
+from elanus.schema.types import DataType
+
+
+def gather(
+    views: Sequence[SegmentView], parts: Offsets | None, offsets: Offsets, field_id: int
+) -> Column:
+    """The values of a field at rows of several segments, in the order given.
+
+    Args:
+        parts: position in ``views`` of each row; ``None`` when all are of the first.
+        offsets: row offset in its segment.
+    """
+    if parts is None:
+        return views[0].segment.take(field_id, offsets)
+    columns, rows = [], []
+    for position in np.unique(parts).tolist():
+        chosen = np.flatnonzero(parts == position)
+        columns.append(views[position].segment.take(field_id, offsets[chosen]))
+        rows.append(chosen)
+    if len(columns) == 1:
+        return columns[0]
+    order = np.argsort(np.concatenate(rows), kind="stable")
+    return take(concat(columns), order)
+
+
+def output_columns(
+    views: Sequence[SegmentView],
+    parts: Offsets | None,
+    offsets: Offsets,
+    outputs: Sequence[Output],
+) -> dict[str, pa.Array]:
+    """The requested columns as Arrow arrays by name; JSON as text."""
+    arrays: dict[str, pa.Array] = {}
+    dynamic: list[Any] | None = None
+    for output in outputs:
+        if not len(offsets):
+            arrays[output.name] = pa.nulls(0, _arrow_type(output))
+            continue
+        if output.key is None:
+            column = to_arrow(gather(views, parts, offsets, output.field.id))
+            if output.field.dtype is DataType.JSON:
+                column = column.cast(pa.large_string())
+            arrays[output.name] = column
+            continue
+        if dynamic is None:
+            stored = gather(views, parts, offsets, output.field.id)
+            assert isinstance(stored, pa.Array)
+            dynamic = [orjson.loads(v) if v else {} for v in stored.to_pylist()]
+        arrays[output.name] = dynamic_column([row.get(output.key) for row in dynamic])
+    return arrays
+
+
+def _arrow_type(output: Output) -> pa.DataType:
+    if output.key is not None:
+        return pa.null()
+    if output.field.dtype is DataType.JSON:
+        return pa.large_string()
+    return output.field.arrow_type
+
+
+def dynamic_column(values: list[Any]) -> pa.Array:
+    """Values of a dynamic key in the narrowest Arrow type; JSON text when mixed."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int} or kinds <= {float} or kinds <= {str} or kinds <= {bool}:
+        try:
+            return pa.array(values)
+        except (pa.ArrowInvalid, OverflowError):
+            pass  # an integer beyond 64 bits
+    if kinds == {int, float}:
+        return pa.array(values, pa.float64())
+    texts = [None if v is None else orjson.dumps(v).decode() for v in values]
+    return pa.array(texts, pa.large_string())

@@ -1,0 +1,285 @@
+"""A request as one frozen value: names resolved, limits checked, the filter bound.
+
+Running a plan takes no flags and makes no further checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from elanus.distance.metrics import Metric
+from elanus.engine.definition import CollectionDefinition
+from elanus.errors import InvalidParameter, QueryPlanError
+from elanus.expr.bind import compile_filter
+from elanus.expr.predicate import Predicate
+from elanus.index.base import SearchParams
+from elanus.index.params import parse_search_params
+from elanus.schema import limits
+from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
+from elanus.schema.types import DataType
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One column of an answer: a field, or a key of the dynamic field."""
+
+    name: str
+    field: FieldSchema
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """A nearest-neighbour search.
+
+    Attributes:
+        limit, offset: ranks ``offset`` to ``offset + limit`` of each query are wanted.
+        predicate: which rows count; ``None`` for all.
+        partitions: ids of the partitions searched; ``None`` for all.
+    """
+
+    field: FieldSchema
+    metric: Metric
+    limit: int
+    offset: int
+    predicate: Predicate | None
+    partitions: frozenset[int] | None
+    params: SearchParams
+    outputs: tuple[Output, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPlan:
+    """A filtered read, in ascending order of the primary key.
+
+    Attributes:
+        limit: rows wanted; ``None`` for all.
+    """
+
+    limit: int | None
+    offset: int
+    predicate: Predicate | None
+    partitions: frozenset[int] | None
+    outputs: tuple[Output, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """What a caller asks of a search, names unresolved.
+
+    Attributes:
+        field: the vector field; empty when there is only one.
+        metric: checked against the field's when given.
+        filter_params: values of ``{name}`` templates in the filter.
+    """
+
+    limit: int = 10
+    offset: int = 0
+    field: str = ""
+    metric: str = ""
+    filter: str = ""
+    filter_params: Mapping[str, Any] | None = None
+    partitions: Sequence[str] | None = None
+    params: Mapping[str, Any] | None = None
+    output_fields: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRequest:
+    """What a caller asks of a query, names unresolved."""
+
+    filter: str = ""
+    filter_params: Mapping[str, Any] | None = None
+    limit: int | None = None
+    offset: int = 0
+    partitions: Sequence[str] | None = None
+    output_fields: Sequence[str] = ()
+
+
+def plan_search(definition: CollectionDefinition, request: SearchRequest) -> SearchPlan:
+    """Resolve a search against a collection.
+
+    Raises:
+        InvalidParameter, QueryPlanError, PartitionNotFound: the request does not fit
+            the collection; the message says where.
+    """
+    schema = definition.schema
+    field = vector_field(schema, request.field)
+    metric = Metric.from_name(definition.metric_of(field.id))
+    if request.metric and Metric.from_name(request.metric) is not metric:
+        raise InvalidParameter(
+            "metric type not match", expected=metric.value, actual=request.metric
+        )
+    _check_window(request.limit, request.offset)
+    index = definition.indexes.get(field.id)
+    return SearchPlan(
+        field=field,
+        metric=metric,
+        limit=request.limit,
+        offset=request.offset,
+        predicate=bind_filter(schema, request.filter, request.filter_params),
+        partitions=_partition_ids(definition, request.partitions),
+        params=parse_search_params(
+            "FLAT" if index is None else index.index_type,
+            request.params or {},
+            request.limit + request.offset,
+        ),
+        outputs=outputs_of(schema, tuple(request.output_fields)),
+    )
+
+
+def plan_query(definition: CollectionDefinition, request: QueryRequest) -> QueryPlan:
+    """Resolve a query against a collection.
+
+    Raises:
+        InvalidParameter, QueryPlanError, PartitionNotFound: the request does not fit
+            the collection; the message says where.
+    """
+    schema = definition.schema
+    window = "invalid max query result window"
+    if request.limit is not None and (
+        not _is_int(request.limit) or request.limit <= 0
+    ):
+        raise InvalidParameter(
+            f"{window}, limit [{request.limit}] is invalid, should be greater than 0"
+        )
+    if not _is_int(request.offset) or request.offset < 0:
+        raise InvalidParameter(
+            f"{window}, offset [{request.offset}] is invalid, should be gte than 0"
+        )
+    outputs = outputs_of(schema, tuple(request.output_fields))
+    primary = schema.primary
+    if all(output.field is not primary for output in outputs):
+        outputs = (Output(primary.name, primary), *outputs)
+    return QueryPlan(
+        request.limit,
+        request.offset,
+        bind_filter(schema, request.filter, request.filter_params),
+        _partition_ids(definition, request.partitions),
+        outputs,
+    )
+
+
+def vector_field(schema: CollectionSchema, name: str) -> FieldSchema:
+    """The vector field called ``name``, or the only one when the name is empty.
+
+    Raises:
+        InvalidParameter: there is none, it is no vector, or several could be meant.
+    """
+    if not name:
+        if len(schema.vectors) > 1:
+            raise InvalidParameter(
+                "multiple anns_fields exist, please specify a anns_field in "
+                "search_params"
+            )
+        return schema.vectors[0]
+    field = schema.by_name.get(name)
+    if field is None:
+        raise InvalidParameter(
+            f"failed to get field schema by name: fieldName({name}) not found"
+        )
+    if not field.is_vector:
+        raise InvalidParameter(f"field ({name}) to search is not of vector data type")
+    return field
+
+
+def bind_filter(
+    schema: CollectionSchema, text: str, params: Mapping[str, Any] | None
+) -> Predicate | None:
+    """The bound filter; ``None`` when it lets every row pass.
+
+    Raises:
+        QueryPlanError: the text does not parse or bind.
+    """
+    if not text:
+        return None
+    if not isinstance(text, str):
+        raise InvalidParameter(f"a filter is a string, got {type(text).__name__}")
+    try:
+        predicate = compile_filter(text, schema, params)
+    except QueryPlanError as error:
+        raise error.within("failed to create query plan") from error
+    return None if predicate.is_always_true else predicate
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_window(limit: int, offset: int) -> None:
+    span = f"it should be in range [1, {limits.LIMIT}]"
+    if not _is_int(limit) or not 1 <= limit <= limits.LIMIT:
+        raise InvalidParameter(f"topk [{limit}] is invalid, {span}, but got {limit}")
+    if not _is_int(offset) or offset < 0:
+        raise InvalidParameter(f"offset [{offset}] is invalid, {span}")
+    if limit + offset > limits.RESULT_WINDOW:
+        total = limit + offset
+        raise InvalidParameter(f"offset+topk [{total}] is invalid, {span}")
+
+
+def _partition_ids(
+    definition: CollectionDefinition, names: Sequence[str] | None
+) -> frozenset[int] | None:
+    if not names:
+        return None
+    if isinstance(names, str):
+        names = [names]
+    ids = []
+    for name in names:
+        if name not in definition.partitions:
+            raise InvalidParameter(f"partition name {name} not found")
+        ids.append(definition.partitions[name])
+    return frozenset(ids)
+
+
+@lru_cache(maxsize=1024)
+def _outputs_of(
+    schema_key: int, schema: _Identity, names: tuple[str, ...]
+) -> tuple[Output, ...]:
+    known = schema.value
+    outputs: dict[str, Output] = {}
+    for name in names:
+        if name == "*":
+            outputs.update((f.name, Output(f.name, f)) for f in known.fields)
+        elif name in known.by_name:
+            outputs[name] = Output(name, known.by_name[name])
+        elif known.dynamic is not None:
+            outputs[name] = Output(name, known.dynamic, _dynamic_key(name))
+        else:
+            raise InvalidParameter(f"field {name} not exist")
+    return tuple(outputs.values())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Identity:
+    """Hashes a schema by identity, so that looking up a plan costs nothing."""
+
+    value: CollectionSchema
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and other.value is self.value
+
+
+def outputs_of(schema: CollectionSchema, names: tuple[str, ...]) -> tuple[Output, ...]:
+    """The columns that ``names`` ask for, each once; ``*`` means every field.
+
+    Raises:
+        InvalidParameter: a name is no field, and there is no dynamic field.
+    """
+    if not names:
+        return ()
+    return _outputs_of(schema.version, _Identity(schema), names)
+
+
+def _dynamic_key(name: str) -> str:
+    if name.startswith(f"{DYNAMIC_FIELD}[") and name.endswith("]"):
+        return name[len(DYNAMIC_FIELD) + 2 : -2]
+    return name
+
+

@@ -1,0 +1,195 @@
+"""Running a query plan: rows by filter in key order, counts, and iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from elanus.engine.read.filter import allowed_rows, matching_rows
+from elanus.engine.read.output import gather, output_columns
+from elanus.engine.read.plan import QueryPlan
+from elanus.engine.version import SegmentView, Version
+from elanus.expr.predicate import Predicate
+from elanus.index.base import Allowed
+from elanus.schema.columns import Offsets, concat
+from elanus.segment.keys import Codes, codes_of
+from elanus.segment.sealed import SealedSegment
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows chosen from a version: position in its views, and row offset, of each."""
+
+    parts: Offsets
+    offsets: Offsets
+
+    @classmethod
+    def none(cls) -> Rows:
+        """No rows."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.int64))
+
+    def take(self, order: Offsets) -> Rows:
+        """The rows at ``order``."""
+        return Rows(self.parts[order], self.offsets[order])
+
+
+def query(version: Version, plan: QueryPlan, rng: np.random.Generator) -> pa.Table:
+    """The rows of a plan, ascending by primary key.
+
+    Raises:
+        CorruptionError: a column file is damaged; the message names it.
+    """
+    rows = matching(version, plan, rng)
+    arrays = output_columns(version.views, rows.parts, rows.offsets, plan.outputs)
+    return pa.Table.from_arrays(list(arrays.values()), names=list(arrays))
+
+
+def matching(version: Version, plan: QueryPlan, rng: np.random.Generator) -> Rows:
+    """Which rows a plan returns, ascending by primary key."""
+    end = None if plan.limit is None else plan.offset + plan.limit
+    primary = version.schema.primary.id
+    parts, offsets, keys = [], [], []
+    for position, view in enumerate(version.views):
+        allowed = allowed_rows(
+            version, position, plan.partitions, plan.predicate, rng
+        )
+        chosen = np.arange(view.n_rows) if allowed is None else allowed.offsets
+        if not len(chosen):
+            continue
+        values = _keys_at(view, chosen, primary)
+        if end is not None and len(chosen) > end:
+            smallest = _smallest(values, end)
+            chosen, values = chosen[smallest], values.take(pa.array(smallest))
+        parts.append(np.full(len(chosen), position, np.int64))
+        offsets.append(chosen)
+        keys.append(values)
+    if not parts:
+        return Rows.none()
+    rows = Rows(np.concatenate(parts), np.concatenate(offsets))
+    order = pc.sort_indices(concat(list(keys))).to_numpy().astype(np.int64)
+    return rows.take(order[plan.offset : end] if plan.limit is not None else order)
+
+
+def _keys_at(view: SegmentView, chosen: Offsets, primary: int) -> pa.Array:
+    if len(chosen) * 4 < view.n_rows:
+        column = view.segment.take(primary, chosen)
+        assert isinstance(column, pa.Array)
+        return column
+    column = view.segment.column(primary, view.n_rows)
+    return column if len(chosen) == view.n_rows else column.take(pa.array(chosen))
+
+
+def _smallest(values: pa.Array, count: int) -> Offsets:
+    if pa.types.is_integer(values.type):
+        part = np.argpartition(values.to_numpy(), count - 1)[:count]
+        return part.astype(np.int64, copy=False)
+    chosen = pc.select_k_unstable(values, count, [("", "ascending")])
+    return chosen.to_numpy().astype(np.int64)
+
+
+def count(
+    version: Version,
+    predicate: Predicate | None,
+    partitions: frozenset[int] | None,
+    rng: np.random.Generator,
+) -> int:
+    """How many rows there are; rows of repeated keys count each, as in Milvus."""
+    live = version.partitions if partitions is None else partitions & version.partitions
+    total = 0
+    for view in version.views:
+        mask = view.counted(live)
+        if predicate is None:
+            total += view.n_rows if mask is None else int(np.count_nonzero(mask))
+            continue
+        matching = matching_rows(version, view, predicate, rng)
+        if matching is not None:
+            matching = matching if mask is None else matching & mask
+            total += int(np.count_nonzero(matching))
+    return total
+
+
+def iterate(
+    version: Version, plan: QueryPlan, batch_rows: int, rng: np.random.Generator
+) -> Iterator[pa.Table]:
+    """All rows of a plan in tables of up to ``batch_rows``, in bounded memory.
+
+    INT64 keys ascend; VARCHAR keys come in the order of their hash. ``limit`` and
+    ``offset`` of the plan are not looked at.
+    """
+    cursors = []
+    for position, view in enumerate(version.views):
+        allowed = allowed_rows(
+            version, position, plan.partitions, plan.predicate, rng
+        )
+        if allowed is None or allowed.count:
+            cursors.append(_Cursor(version, position, allowed, batch_rows))
+    while cursors := [cursor for cursor in cursors if cursor.refill()]:
+        bound = min(cursor.last_code for cursor in cursors)
+        taken = [cursor.take_up_to(bound) for cursor in cursors]
+        codes = np.concatenate([code for code, _, _ in taken])
+        rows = Rows(
+            np.concatenate([part for _, part, _ in taken]),
+            np.concatenate([offset for _, _, offset in taken]),
+        ).take(np.argsort(codes, kind="stable"))
+        for start in range(0, len(codes), batch_rows):
+            piece = rows.take(np.arange(start, min(start + batch_rows, len(codes))))
+            arrays = output_columns(
+                version.views, piece.parts, piece.offsets, plan.outputs
+            )
+            yield pa.Table.from_arrays(list(arrays.values()), names=list(arrays))
+
+
+class _Cursor:
+    """Walks the allowed rows of one segment in order of key code, a chunk at a time."""
+
+    def __init__(
+        self, version: Version, position: int, allowed: Allowed | None, rows: int
+    ) -> None:
+        view = version.views[position]
+        self._position = position
+        self._mask = None if allowed is None else allowed.mask
+        self._all_codes, self._all_offsets = _in_code_order(version, view)
+        self._next = 0
+        self._chunk = max(rows, 1024)
+        self._codes: Codes = np.empty(0, np.int64)
+        self._offsets: Offsets = np.empty(0, np.int64)
+
+    def refill(self) -> bool:
+        """Make sure that a row is at hand; false at the end."""
+        while not len(self._codes) and self._next < len(self._all_codes):
+            end = self._next + self._chunk
+            offsets = self._all_offsets[self._next : end].astype(np.int64)
+            codes = self._all_codes[self._next : end]
+            if self._mask is not None:
+                kept = self._mask[offsets]
+                codes, offsets = codes[kept], offsets[kept]
+            self._codes, self._offsets, self._next = codes, offsets, end
+        return len(self._codes) > 0
+
+    @property
+    def last_code(self) -> int:
+        """The largest code at hand."""
+        return int(self._codes[-1])
+
+    def take_up_to(self, bound: int) -> tuple[Codes, Offsets, Offsets]:
+        """Remove and return the rows at hand whose code is not beyond ``bound``."""
+        end = int(np.searchsorted(self._codes, bound, "right"))
+        codes, offsets = self._codes[:end], self._offsets[:end]
+        self._codes, self._offsets = self._codes[end:], self._offsets[end:]
+        return codes, np.full(end, self._position, np.int64), offsets
+
+
+def _in_code_order(
+    version: Version, view: SegmentView
+) -> tuple[Codes, npt.NDArray[np.integer]]:
+    segment = view.segment
+    if isinstance(segment, SealedSegment):
+        return segment.keys_in_code_order()
+    codes = codes_of(segment.column(version.schema.primary.id, view.n_rows))
+    order = np.argsort(codes, kind="stable")
+    return codes[order], order

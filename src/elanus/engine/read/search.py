@@ -1,0 +1,171 @@
+"""Running a search plan: each segment by itself, then the best of all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from elanus.distance.kernels import VectorBlock
+from elanus.distance.metrics import scores_from_distances
+from elanus.distance.topk import TopK, merge
+from elanus.engine.read.filter import allowed_rows
+from elanus.engine.read.output import gather
+from elanus.engine.read.plan import SearchPlan
+from elanus.engine.version import SegmentView, Version
+from elanus.index.base import Allowed
+from elanus.index.search import SegmentVectors, search_rows
+from elanus.index.strategy import Strategy
+from elanus.schema.columns import Column, Offsets, Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentTrace:
+    """How one segment was searched, for explanations.
+
+    Attributes:
+        allowed: rows that could be returned.
+    """
+
+    segment_id: int
+    n_rows: int
+    allowed: int
+    is_sealed: bool
+    strategy: Strategy | None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHits:
+    """Rows found, all queries end to end, nearest first within each.
+
+    Attributes:
+        counts: hits per query, (nq,).
+        parts: position in ``version.views`` of each hit; ``None`` if all are of view 0.
+        offsets: row offset in its segment, (hits,) int64.
+        scores: in the metric's own sign, (hits,) float32.
+        keys: primary key of each hit.
+    """
+
+    version: Version
+    counts: npt.NDArray[np.int64]
+    parts: Offsets | None
+    offsets: Offsets
+    scores: Vectors
+    keys: Column
+    traces: tuple[SegmentTrace, ...]
+
+
+def search(
+    version: Version,
+    plan: SearchPlan,
+    queries: Vectors,
+    rng: np.random.Generator,
+) -> SearchHits:
+    """Find the rows nearest to each query, (nq, dim) float32, C.
+
+    A query that has ``limit`` matching rows gets ``limit`` rows.
+
+    Raises:
+        CorruptionError: a column file is damaged; the message names it.
+    """
+    wanted = plan.limit + plan.offset
+    found: list[tuple[int, TopK]] = []
+    traces: list[SegmentTrace] = []
+    for position, view in enumerate(version.views):
+        if not view.n_rows:
+            continue
+        allowed = allowed_rows(
+            version, position, plan.partitions, plan.predicate, rng
+        )
+        top, trace = _search_view(view, plan, queries, wanted, allowed)
+        traces.append(trace)
+        if top is not None:
+            found.append((position, top))
+    return _reduce(version, plan, len(queries), found, tuple(traces))
+
+
+def _search_view(
+    view: SegmentView,
+    plan: SearchPlan,
+    queries: Vectors,
+    wanted: int,
+    allowed: Allowed | None,
+) -> tuple[TopK | None, SegmentTrace]:
+    segment, field_id = view.segment, plan.field.id
+    count = view.n_rows if allowed is None else allowed.count
+    if not count:
+        return None, SegmentTrace(
+            segment.id, view.n_rows, 0, segment.is_sealed, None
+        )
+
+    def rows() -> VectorBlock:
+        return segment.block(field_id, plan.metric, view.n_rows)
+
+    vectors = SegmentVectors(rows, segment.index(field_id))
+    top, strategy = search_rows(vectors, queries, wanted, allowed, plan.params)
+    return top, SegmentTrace(
+        segment.id, view.n_rows, count, segment.is_sealed, strategy
+    )
+
+
+def _reduce(
+    version: Version,
+    plan: SearchPlan,
+    nq: int,
+    found: list[tuple[int, TopK]],
+    traces: tuple[SegmentTrace, ...],
+) -> SearchHits:
+    wanted = plan.limit + plan.offset
+    parts: Offsets | None = None
+    if not found:
+        top = TopK.empty(nq, 0)
+    elif len(found) == 1:
+        top = found[0][1]
+        if found[0][0]:
+            parts = np.full(top.offsets.shape, found[0][0], np.int64)
+    else:
+        merged = merge([part for _, part in found], wanted)
+        positions = np.array([position for position, _ in found], np.int64)
+        top, parts = merged.rows, positions[merged.parts]
+    if plan.offset:
+        top = TopK(top.offsets[:, plan.offset :], top.distances[:, plan.offset :])
+        parts = None if parts is None else parts[:, plan.offset :]
+    real = top.offsets >= 0
+    counts = real.sum(axis=1)
+    if real.all():
+        offsets, distances = top.offsets.reshape(-1), top.distances.reshape(-1)
+        parts = None if parts is None else parts.reshape(-1)
+    else:
+        offsets, distances = top.offsets[real], top.distances[real]
+        parts = None if parts is None else parts[real]
+    scores = scores_from_distances(distances, plan.metric)
+    if not len(offsets):
+        keys: Column = pa.nulls(0, version.schema.primary.arrow_type)
+        return SearchHits(version, counts, None, offsets, scores, keys, traces)
+    keys = gather(version.views, parts, offsets, version.schema.primary.id)
+    hits = SearchHits(version, counts, parts, offsets, scores, keys, traces)
+    return _ties_by_key(hits, distances)
+
+
+def _ties_by_key(hits: SearchHits, distances: Vectors) -> SearchHits:
+    """Equal distances of one query in ascending order of the primary key."""
+    if not (distances[1:] == distances[:-1]).any():
+        return hits
+    assert isinstance(hits.keys, pa.Array)
+    queries = np.repeat(np.arange(len(hits.counts)), hits.counts)
+    rank = np.empty(len(distances), np.int64)
+    by_key = pc.sort_indices(hits.keys).to_numpy()
+    rank[by_key] = np.arange(len(by_key))
+    order = np.lexsort((rank, distances, queries))
+    return SearchHits(
+        hits.version,
+        hits.counts,
+        None if hits.parts is None else hits.parts[order],
+        hits.offsets[order],
+        hits.scores[order],
+        hits.keys.take(pa.array(order)),
+        hits.traces,
+    )

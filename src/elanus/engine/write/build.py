@@ -1,0 +1,162 @@
+"""Building the index of one field of one segment, in the worker, and publishing it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from elanus.engine.shard import LocalShard
+from elanus.engine.write.jobs import BuildJob, IsCancelled, Launcher, Progress
+from elanus.errors import CorruptionError, StorageError
+from elanus.segment.attached import AttachedIndex
+from elanus.segment.sealed import SealedSegment
+from elanus.storage.columnar import FileStamp
+from elanus.storage.manifest import IndexEntry, index_folder
+
+Definition = Mapping[str, Any]
+BuildTarget = tuple[int, int, Definition]
+
+
+def definitions_by_field(shard: LocalShard) -> dict[int, Definition]:
+    """What indexes the collection should have, by field id."""
+    return dict(shard.index_definitions)
+
+
+def build(
+    shard: LocalShard,
+    segment_id: int,
+    field_id: int,
+    launcher: Launcher,
+    progress: Progress,
+    is_cancelled: IsCancelled,
+) -> bool:
+    """Build and publish an index; false if segment or definition has gone meanwhile.
+
+    Raises:
+        JobFailed: the worker could not do it; nothing changed.
+        Cancelled, StorageError, DiskFull: nothing changed.
+    """
+    definition = shard.index_definitions.get(field_id)
+    segment = find_sealed(shard, segment_id)
+    if definition is None or segment is None:
+        return False
+    target = (segment_id, field_id, definition)
+    entry = run_build(shard, target, launcher, progress, is_cancelled)
+    published = _publish(shard, segment, field_id, entry)
+    if not published:
+        shard.node.trash.add(index_folder(shard.id, entry.index_id))
+    return published
+
+
+def find_sealed(shard: LocalShard, segment_id: int) -> SealedSegment | None:
+    """The sealed segment of this id, if it is still there."""
+    with shard.state_lock:
+        return next((s for s in shard.sealed if s.id == segment_id), None)
+
+
+def run_build(
+    shard: LocalShard,
+    target: BuildTarget,
+    launcher: Launcher,
+    progress: Progress,
+    is_cancelled: IsCancelled,
+) -> IndexEntry:
+    """Have the worker build one index; nothing is published.
+
+    Raises:
+        JobFailed, Cancelled: its files are on their way to the trash.
+    """
+    segment_id, field_id, definition = target
+    index_id = shard.node.ids.next()
+    job = BuildJob(
+        shard.id,
+        shard.schema.to_dict(),
+        segment_id,
+        field_id,
+        index_id,
+        dict(definition),
+        shard.node.settings.worker_threads or os.cpu_count() or 1,
+    )
+    try:
+        result = launcher.run(job, progress, is_cancelled)
+    except BaseException:
+        shard.node.trash.add(index_folder(shard.id, index_id))
+        raise
+    files = {key: FileStamp.from_json(stamp) for key, stamp in result["files"].items()}
+    return IndexEntry(index_id, definition, result["description"], files)
+
+
+def _publish(
+    shard: LocalShard, segment: SealedSegment, field_id: int, entry: IndexEntry
+) -> bool:
+    with shard.manifest_lock:
+        known = shard.entry(segment.id)
+        is_wanted = shard.index_definitions.get(field_id) == entry.definition
+        if known is None or not is_wanted or find_sealed(shard, segment.id) is None:
+            return False
+        index = AttachedIndex(
+            shard.node.store, entry.description, entry.files, is_verified=True
+        )
+        replaced = known.indexes.get(field_id)
+        set_index(shard, segment.id, field_id, entry)
+        segment.attach(field_id, index)
+        if replaced is not None:
+            shard.node.trash.add(index_folder(shard.id, replaced.index_id))
+    return True
+
+
+def set_index(
+    shard: LocalShard, segment_id: int, field_id: int, entry: IndexEntry | None
+) -> None:
+    """Commit a manifest in which the segment has this index, or none."""
+    with shard.manifest_lock:
+        entries = []
+        for known in shard.manifest.segments:
+            if known.segment_id == segment_id:
+                indexes = {k: v for k, v in known.indexes.items() if k != field_id}
+                if entry is not None:
+                    indexes[field_id] = entry
+                known = replace(known, indexes=indexes)
+            entries.append(known)
+        manifest = shard.commit(replace(shard.manifest, segments=tuple(entries)))
+        with shard.state_lock:
+            shard.manifest = manifest
+
+
+def attach_known(shard: LocalShard) -> None:
+    """Verify and open every index the manifest names; drop those that are damaged.
+
+    Called after a restart. Until an index is attached its segment is scanned exactly.
+    """
+    for entry in shard.manifest.segments:
+        segment = find_sealed(shard, entry.segment_id)
+        for field_id, index in entry.indexes.items():
+            if segment is None or field_id in segment.indexed_fields():
+                continue
+            if shard.index_definitions.get(field_id) != index.definition:
+                drop_index(shard, segment, field_id)
+                continue
+            try:
+                opened = AttachedIndex(
+                    shard.node.store, index.description, index.files
+                )
+            except (CorruptionError, StorageError) as error:
+                shard.damages.append(str(error))
+                drop_index(shard, segment, field_id)
+                continue
+            segment.attach(field_id, opened)
+
+
+def drop_index(shard: LocalShard, segment: SealedSegment, field_id: int) -> None:
+    """Forget the index of one field of one segment; it is scanned exactly then."""
+    segment.detach(field_id)
+    if shard.node.store.read_only:
+        return
+    known = shard.entry(segment.id)
+    entry = None if known is None else known.indexes.get(field_id)
+    if entry is None:
+        return
+    set_index(shard, segment.id, field_id, None)
+    shard.node.trash.add(index_folder(shard.id, entry.index_id))

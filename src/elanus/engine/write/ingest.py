@@ -1,0 +1,234 @@
+"""From the columns a user gives to a record for the log: checked, completed, complete.
+
+Nothing is written here, so a request that fails leaves no trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from elanus.clock import HybridClock
+from elanus.engine.write.records import DeleteRecord, RowsRecord
+from elanus.errors import InvalidParameter
+from elanus.schema import limits
+from elanus.schema.codecs import encode, json_bytes
+from elanus.schema.columns import Batch, Column, constant
+from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
+from elanus.segment.keys import Keys
+
+Columns = Mapping[str, Any]
+
+
+def rows_record(
+    schema: CollectionSchema,
+    columns: Columns,
+    clock: HybridClock,
+    *,
+    partition: int,
+    upsert: bool = False,
+) -> RowsRecord:
+    """Check the columns and complete them with ids, defaults, nulls and ``$meta``.
+
+    Args:
+        columns: values by field name; other names go into ``$meta`` where the schema
+            is dynamic. Lists, NumPy arrays, pandas Series or Arrow arrays.
+
+    Raises:
+        InvalidParameter: a column is missing, unknown, of another length or holds a
+            value its field does not take.
+    """
+    n_rows = _row_count(columns)
+    known, extra = _split(schema, columns)
+    encoded: dict[int, Column] = {}
+    for f in schema.visible:
+        values = known.get(f.name)
+        if values is None:
+            encoded[f.id] = _absent(f, n_rows, clock, upsert=upsert)
+        else:
+            encoded[f.id] = _present(f, values, upsert=upsert)
+    if schema.dynamic is not None:
+        encoded[schema.dynamic.id] = _meta(schema.dynamic, known, extra, n_rows)
+    for f in schema.fields:
+        if len(encoded[f.id]) != n_rows:
+            raise InvalidParameter(
+                f"the num_rows ({len(encoded[f.id])}) of field ({f.name}) is not "
+                f"equal to passed num_rows ({n_rows})",
+                expected=n_rows,
+                actual=len(encoded[f.id]),
+            )
+    batch = Batch(encoded, n_rows)
+    if batch.nbytes > limits.INSERT_BYTES:
+        raise InvalidParameter(
+            f"one insert may hold {limits.INSERT_BYTES} bytes, this one has "
+            f"{batch.nbytes}; split it"
+        )
+    primary = encoded[schema.primary.id]
+    assert isinstance(primary, pa.Array)
+    keys = Keys.of(primary)
+    if upsert and len(set(keys.values)) < n_rows:
+        raise InvalidParameter("duplicate primary keys are not allowed in the same batch")
+    return RowsRecord(batch, keys, partition, upsert)
+
+
+def delete_record(
+    schema: CollectionSchema, keys: Any, partitions: frozenset[int] | None
+) -> DeleteRecord:
+    """Check primary keys to delete.
+
+    Raises:
+        InvalidParameter: they are not of the primary key's type.
+    """
+    column = encode(schema.primary, keys)
+    assert isinstance(column, pa.Array)
+    if column.null_count:
+        raise InvalidParameter("a primary key to delete is null")
+    return DeleteRecord(column, Keys.of(column), partitions)
+
+
+def _row_count(columns: Columns) -> int:
+    if not columns:
+        raise InvalidParameter(
+            "num_rows should be greater than 0",
+            expected="invalid num_rows",
+            actual=0,
+        )
+    name, first = next(iter(columns.items()))
+    if isinstance(first, str | bytes) or not hasattr(first, "__len__"):
+        raise InvalidParameter(f"column '{name}' is not a list or array of values")
+    if len(first) == 0:
+        raise InvalidParameter(
+            "num_rows should be greater than 0",
+            expected="invalid num_rows",
+            actual=0,
+        )
+    return len(first)
+
+
+def _split(
+    schema: CollectionSchema, columns: Columns
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    known: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for name, values in columns.items():
+        if not isinstance(name, str):
+            raise InvalidParameter(f"field name {name!r} is not a string")
+        if name in schema.by_name:
+            known[name] = values
+        elif schema.dynamic is not None:
+            extra[name] = values
+        else:
+            raise InvalidParameter(
+                f"fieldName {name} not exist in collection schema, "
+                f"fieldType {type(values).__name__}, fieldId 0"
+            )
+    return known, extra
+
+
+def _absent(
+    field: FieldSchema, n_rows: int, clock: HybridClock, *, upsert: bool
+) -> Column:
+    if field.auto_id and not upsert:
+        first = clock.reserve(n_rows)
+        ids = pa.array(np.arange(first, first + n_rows, dtype=np.int64))
+        return ids.cast(field.arrow_type)
+    if field.is_primary and upsert:
+        raise InvalidParameter(
+            f"must assign pk when upsert, primary field: {field.name}"
+        )
+    if field.default is not None or field.nullable:
+        return constant(field, field.default, n_rows)
+    raise InvalidParameter(
+        f"fieldSchema({field.name}) has no corresponding fieldData pass in"
+    )
+
+
+def _present(field: FieldSchema, values: Any, *, upsert: bool) -> Column:
+    if field.auto_id and not upsert:
+        raise InvalidParameter(
+            f"more fieldData has pass in: can not assign primary field data when auto "
+            f"id enabled {field.name}"
+        )
+    column = encode(field, values)
+    if isinstance(column, np.ndarray) or not column.null_count:
+        return column
+    if field.default is not None:
+        return column.fill_null(pa.scalar(field.default, field.arrow_type))
+    if not field.nullable:
+        raise InvalidParameter(
+            f"the length of valid_data of field({field.name}) is wrong: it is not "
+            f"nullable and {column.null_count} values are null",
+            expected=0,
+            actual=column.null_count,
+        )
+    return column
+
+
+def _meta(
+    field: FieldSchema, known: dict[str, Any], extra: dict[str, Any], n_rows: int
+) -> Column:
+    """One JSON object per row from the columns that the schema does not name."""
+    given = known.get(DYNAMIC_FIELD)
+    if given is None and not extra:
+        return constant(field, b"{}", n_rows)
+    rows: list[dict[str, Any]] = [{} for _ in range(n_rows)]
+    if given is not None:
+        for row, value in zip(rows, _objects(given), strict=True):
+            row.update(value)
+    for name, values in extra.items():
+        plain = _plain(values)
+        if len(plain) != n_rows:
+            raise InvalidParameter(
+                f"the num_rows ({len(plain)}) of field ({name}) is not equal to passed "
+                f"num_rows ({n_rows})",
+                expected=n_rows,
+                actual=len(plain),
+            )
+        for row, value in zip(rows, plain, strict=True):
+            if value is not None:
+                row[name] = value
+    try:
+        texts = [json_bytes(row) for row in rows]
+    except (TypeError, ValueError) as error:
+        raise InvalidParameter(
+            f"invalid dynamic field data, only json map is supported: {error}"
+        ) from error
+    return encode(field, texts)
+
+
+def _plain(values: Any) -> list[Any]:
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        plain: list[Any] = values.to_pylist()
+        return plain
+    if hasattr(values, "tolist"):
+        return list(values.tolist())
+    if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
+        raise InvalidParameter("a dynamic column is not a list or array of values")
+    return list(values)
+
+
+def _objects(values: Any) -> list[dict[str, Any]]:
+    rows = []
+    for value in _plain(values):
+        if isinstance(value, bytes | str):
+            try:
+                value = orjson.loads(value)
+            except ValueError as error:
+                raise InvalidParameter(
+                    f"invalid dynamic field data, only json map is supported: {error}"
+                ) from error
+        if value is None:
+            value = {}
+        if not isinstance(value, dict):
+            raise InvalidParameter(
+                "invalid dynamic field data, only json map is supported: got "
+                f"{type(value).__name__}"
+            )
+        if DYNAMIC_FIELD in value:
+            raise InvalidParameter("cannot set json key to: $meta")
+        rows.append(value)
+    return rows

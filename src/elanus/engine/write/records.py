@@ -1,0 +1,98 @@
+"""Payloads of log records: rows as an Arrow message behind a small header.
+
+Specified in ``docs/formats/log.md``. Column names are field ids, so a record needs only
+the number of the schema version that wrote it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from elanus.errors import CorruptionError
+from elanus.schema.columns import Batch, arrow_schema
+from elanus.schema.schema import CollectionSchema
+from elanus.segment.keys import Keys
+
+INSERT = 1
+UPSERT = 2
+DELETE = 3
+
+_HEADER = struct.Struct("<IIq")  # schema version, partition count, partition
+_ID = struct.Struct("<q")
+
+
+@dataclass(frozen=True, slots=True)
+class RowsRecord:
+    """New rows of one partition; an upsert also deletes older rows of the keys."""
+
+    batch: Batch
+    keys: Keys
+    partition: int
+    upsert: bool
+
+    @property
+    def kind(self) -> int:
+        return UPSERT if self.upsert else INSERT
+
+    def payload(self, schema: CollectionSchema) -> list[bytes | pa.Buffer]:
+        """The record's bytes, in parts."""
+        header = _HEADER.pack(schema.version, 1, self.partition)
+        return [header, self.batch.to_arrow(schema).serialize()]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRecord:
+    """Keys whose rows are deleted, in these partitions (``None``: in all)."""
+
+    column: pa.Array
+    keys: Keys
+    partitions: frozenset[int] | None
+
+    @property
+    def kind(self) -> int:
+        return DELETE
+
+    def payload(self, schema: CollectionSchema) -> list[bytes | pa.Buffer]:
+        """The record's bytes, in parts."""
+        named = sorted(self.partitions or ())
+        count = 0 if self.partitions is None else len(named)
+        header = _HEADER.pack(schema.version, count, 0)
+        ids = b"".join(_ID.pack(partition) for partition in named)
+        batch = pa.RecordBatch.from_arrays(
+            [self.column], schema=arrow_schema([schema.primary])
+        )
+        return [header, ids, batch.serialize()]
+
+
+Record = RowsRecord | DeleteRecord
+
+
+def decode(
+    kind: int, payload: pa.Buffer, schemas: Mapping[int, CollectionSchema]
+) -> Record:
+    """The record behind a log frame.
+
+    Raises:
+        CorruptionError: the frame is intact but its content makes no sense.
+    """
+    try:
+        version, count, partition = _HEADER.unpack_from(payload)
+        schema = schemas[version]
+        body = payload.slice(_HEADER.size)
+        if kind == DELETE:
+            ids = [_ID.unpack_from(body, i * _ID.size)[0] for i in range(count)]
+            body = body.slice(count * _ID.size)
+            batch = pa.ipc.read_record_batch(body, arrow_schema([schema.primary]))
+            column = batch.column(0)
+            partitions = frozenset(ids) if ids else None
+            return DeleteRecord(column, Keys.of(column), partitions)
+        arrow = pa.ipc.read_record_batch(body, arrow_schema(schema.fields))
+        rows = Batch.from_arrow(arrow, schema)
+        keys = Keys.of(arrow.column(schema.fields.index(schema.primary)))
+        return RowsRecord(rows, keys, partition, kind == UPSERT)
+    except (KeyError, struct.error, pa.ArrowException, OSError) as error:
+        raise CorruptionError("log", f"record of kind {kind}: {error}") from error

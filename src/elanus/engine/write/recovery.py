@@ -1,0 +1,153 @@
+"""From files and log back to a shard: what a restart does.
+
+State = the manifest's segments and deletes, then every log record after its checkpoint,
+applied in order by the same code that applied it first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from elanus.engine.node import Node
+from elanus.engine.shard import LocalShard
+from elanus.engine.write.records import decode
+from elanus.errors import CorruptionError
+from elanus.schema.schema import CollectionSchema
+from elanus.segment.files import read_meta
+from elanus.segment.sealed import SealedSegment
+from elanus.storage.columnar import ColumnFile
+from elanus.storage.files import FileStore
+from elanus.storage.manifest import (
+    Manifest,
+    SegmentEntry,
+    index_folder,
+    segment_folder,
+)
+
+
+def open_shard(
+    node: Node,
+    schema: CollectionSchema,
+    partitions: frozenset[int],
+    manifest: Manifest,
+) -> LocalShard:
+    """A shard with its sealed segments; the log is not replayed yet.
+
+    Raises:
+        CorruptionError: a segment's description or deletes are missing or damaged.
+    """
+    shard = LocalShard(node, schema, partitions, manifest)
+    for entry in manifest.segments:
+        segment = _open_sealed(node.store, shard.id, entry, schema)
+        shard.sealed.append(segment)
+        shard.persisted[segment.id] = segment.hidden.size
+        node.clock.advance_to(segment.meta.ts_range[1])
+    node.clock.advance_to(manifest.floor_ts)
+    with shard.state_lock:
+        newest = [segment.meta.ts_range[1] for segment in shard.sealed]
+        shard.applied_ts = max([manifest.floor_ts, *newest, *_hidden_ts(shard)])
+        node.clock.advance_to(shard.applied_ts)
+        shard.publish()
+    return shard
+
+
+def _hidden_ts(shard: LocalShard) -> list[int]:
+    stamps = [s.hidden.entries(0, s.hidden.size)[1] for s in shard.sealed]
+    return [int(ts.max()) for ts in stamps if len(ts)]
+
+
+def _open_sealed(
+    store: FileStore, collection_id: int, entry: SegmentEntry, schema: CollectionSchema
+) -> SealedSegment:
+    folder = segment_folder(collection_id, entry.segment_id)
+    segment = SealedSegment(store, folder, read_meta(store, folder), schema)
+    for stamp in entry.deletes:
+        file = ColumnFile(store, stamp)
+        rows = (file.column(name).to_numpy() for name in ("offset", "ts", "reason"))
+        segment.hidden.extend(*rows, segment.n_rows)
+        file.close()
+    return segment
+
+
+def replay(
+    node: Node,
+    shards: Mapping[int, LocalShard],
+    schemas: Mapping[int, Mapping[int, CollectionSchema]],
+    *,
+    trimmed_seq: int,
+) -> int:
+    """Apply every log record that the manifests do not cover; returns how many.
+
+    Args:
+        schemas: by collection id, every schema version.
+        trimmed_seq: records up to here are gone, since no manifest needs them.
+
+    Raises:
+        CorruptionError: a record is intact but makes no sense.
+    """
+    checkpoints = [shard.manifest.checkpoint_seq for shard in shards.values()]
+    applied = 0
+    after = max(trimmed_seq, min(checkpoints, default=node.log.last_seq))
+    for frame in node.log.replay(after):
+        node.clock.advance_to(frame.ts)
+        shard = shards.get(frame.stream)
+        if shard is None or frame.seq <= shard.manifest.checkpoint_seq:
+            continue  # of a dropped collection, or flushed
+        if frame.ts <= shard.manifest.floor_ts:
+            continue  # truncated away
+        record = decode(frame.kind, frame.payload, schemas[frame.stream])
+        shard.apply(record, frame.seq, frame.ts)
+        applied += 1
+    return applied
+
+
+def named_folders(shards: Iterable[LocalShard]) -> set[str]:
+    """Every segment and index folder that a manifest names."""
+    names = set()
+    for shard in shards:
+        for entry in shard.manifest.segments:
+            names.add(segment_folder(shard.id, entry.segment_id))
+            for index in entry.indexes.values():
+                names.add(index_folder(shard.id, index.index_id))
+    return names
+
+
+def remove_orphans(store: FileStore, shards: Iterable[LocalShard]) -> list[str]:
+    """Delete files that no manifest names; returns what was deleted.
+
+    They were left by work that a crash cut off before its commit.
+    """
+    shards = list(shards)
+    folders = named_folders(shards)
+    deletes = {
+        stamp.name
+        for shard in shards
+        for entry in shard.manifest.segments
+        for stamp in entry.deletes
+    }
+    removed = []
+    for name in [*store.list("collections"), *store.list("jobs")]:
+        folder, _, file = name.rpartition("/")
+        if folder in folders and (not file.startswith("deletes-") or name in deletes):
+            continue
+        store.delete(name)
+        removed.append(name)
+    return removed
+
+
+def check_present(store: FileStore, shards: Iterable[LocalShard]) -> None:
+    """Make sure that no column file is missing or cut short.
+
+    Raises:
+        CorruptionError: names the first file that is.
+    """
+    for shard in shards:
+        for segment in shard.sealed:
+            for stamp in segment.meta.files.values():
+                name = stamp.name
+                if not store.exists(name):
+                    raise CorruptionError(name, "file is missing")
+                if store.size(name) != stamp.size:
+                    raise CorruptionError(
+                        name, f"has {store.size(name)} bytes, {stamp.size} were written"
+                    )

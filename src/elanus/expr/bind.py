@@ -1,0 +1,313 @@
+"""Expressions to predicates: names, types, constants, templates.
+
+Owns ``compile_filter`` and the boolean structure; comparisons, arithmetic and functions
+have files of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from elanus.errors import QueryPlanError
+from elanus.expr import predicate as p
+from elanus.expr import tree as ast
+from elanus.expr.bind_compare import (
+    bind_arithmetic,
+    bind_comparison,
+    bind_in,
+    bind_match,
+    bind_range,
+)
+from elanus.expr.bind_functions import bind_call
+from elanus.expr.constants import fold_arithmetic
+from elanus.expr.parser import parse
+from elanus.expr.refusal import Refusal
+from elanus.expr.scope import (
+    OPERANDS,
+    Bound,
+    Const,
+    Sampled,
+    Scope,
+    refuse_whole_array,
+    type_name,
+)
+from elanus.schema.schema import CollectionSchema
+from elanus.schema.types import DataType
+
+_COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
+_UNSUPPORTED = {
+    "&": "BitAnd is not supported",
+    "|": "BitOr is not supported",
+    "^": "BitXor is not supported",
+    "<<": "shift is not supported",
+    ">>": "shift is not supported",
+}
+
+
+def compile_filter(
+    text: str, schema: CollectionSchema, params: Mapping[str, Any] | None = None
+) -> p.Predicate:
+    """The predicate that a filter expression means for a collection.
+
+    A blank text is true for every row. ``params`` holds the values of ``{name}``
+    templates: bool, int, float, str, or lists of these.
+
+    Raises:
+        QueryPlanError: the text does not parse, names an unknown field, or compares
+            what cannot be compared; the message says which.
+    """
+    primary_id = schema.primary.id
+    if not text or text.isspace():
+        return p.Predicate(p.Always(True), primary_id)
+    scope = Scope(text, schema, params or {})
+    try:
+        condition, factor = _whole(scope, bind(scope, parse(text)))
+    except Refusal as refusal:
+        raise QueryPlanError(refusal.message(text)) from None
+    except RecursionError:
+        too_deep = Refusal("expression nesting depth exceeds the limit")
+        raise QueryPlanError(too_deep.message(text)) from None
+    return p.Predicate(condition, primary_id, factor)
+
+
+def _whole(scope: Scope, bound: Bound) -> tuple[p.Condition, float | None]:
+    """The condition and sample factor of an entire expression."""
+    if isinstance(bound, Const) and isinstance(bound.value, bool):
+        return p.Always(bound.value), None
+    if isinstance(bound, Sampled):
+        return bound.condition, bound.factor
+    if isinstance(bound, (Const, *OPERANDS)):
+        raise Refusal(
+            f"predicate is not a boolean expression: {scope.text}, "
+            f"data type: {type_name(bound)}",
+            names_text=False,
+        )
+    return bound, None
+
+
+def bind(scope: Scope, tree: ast.Tree) -> Bound:
+    """A tree with its names and types resolved and its constants folded.
+
+    Raises:
+        Refusal: the expression makes no sense for this collection.
+    """
+    if isinstance(tree, ast.Literal):
+        return Const(tree.value)
+    if isinstance(tree, ast.Name):
+        return scope.resolve(tree)
+    if isinstance(tree, ast.Binary):
+        return _bind_binary(scope, tree)
+    if isinstance(tree, ast.Logical):
+        return _bind_logical(scope, tree)
+    if isinstance(tree, ast.ConstantList):
+        return Const(tree.values)
+    if isinstance(tree, ast.Unary):
+        return _bind_unary(scope, tree)
+    if isinstance(tree, ast.Range):
+        return _bind_range(scope, tree)
+    if isinstance(tree, ast.Template):
+        return scope.constant(tree)
+    if isinstance(tree, ast.IsNull):
+        return _bind_is_null(scope, tree)
+    if isinstance(tree, ast.Call):
+        return bind_call(scope, tree, [bind(scope, a) for a in tree.arguments])
+    return _bind_list(scope, tree)
+
+
+def _bind_binary(scope: Scope, tree: ast.Binary) -> Bound:
+    op = tree.op
+    if op in _UNSUPPORTED:
+        raise Refusal(f"{_UNSUPPORTED[op]}: {scope.source_of(tree)}")
+    left = bind(scope, tree.left)
+    if op in ("in", "not in"):
+        return bind_in(scope, tree, left, bind(scope, tree.right))
+    if op in ("like", "=~", "!~"):
+        return bind_match(scope, tree, left, bind(scope, tree.right))
+    if op in _COMPARISONS:
+        return bind_comparison(scope, tree, left, bind(scope, tree.right))
+    if isinstance(tree.right, ast.Template) and isinstance(left, OPERANDS):
+        right: Bound = scope.constant(
+            tree.right, "the right operand value of expression"
+        )
+    else:
+        right = bind(scope, tree.right)
+    if op == "**":
+        if not (isinstance(left, Const) and isinstance(right, Const)):
+            text = scope.source_of(tree)
+            raise Refusal(f"power can only apply on constants: {text}")
+        return Const(fold_arithmetic(op, left.value, right.value))
+    return bind_arithmetic(op, left, right)
+
+
+def _bind_range(scope: Scope, tree: ast.Range) -> Bound:
+    subject = scope.resolve(tree.subject)
+    refuse_whole_array(subject)
+    low, high = tree.first, tree.last
+    low_op, high_op = tree.first_op, tree.last_op
+    if low_op[0] == ">":
+        low, high, low_op, high_op = high, low, high_op, low_op
+    ends: list[Const] = []
+    for name, end in (("lower", low), ("upper", high)):
+        if isinstance(end, ast.Template):
+            ends.append(scope.constant(end, f"the {name} value of expression"))
+            continue
+        bound = bind(scope, end)
+        if not isinstance(bound, Const):
+            text = scope.source_of(end)
+            raise Refusal(f"{name}bound cannot be a non-const expression: {text}")
+        ends.append(bound)
+    inclusive = (low_op.endswith("="), high_op.endswith("="))
+    return bind_range(subject, ends[0], ends[1], inclusive)
+
+
+def _bind_list(scope: Scope, tree: ast.List) -> Const:
+    values = []
+    for item in tree.items:
+        bound = None if isinstance(item, ast.Template) else bind(scope, item)
+        if not isinstance(bound, Const):
+            text = scope.source_of(item)
+            raise Refusal(f"array element type must be generic value, but got: {text}")
+        values.append(bound.value)
+    return Const(tuple(values))
+
+
+# --- boolean structure -----------------------------------------------------------
+
+
+def _bind_logical(scope: Scope, tree: ast.Logical) -> Bound:
+    op = tree.op
+    bounds = [bind(scope, operand) for operand in tree.operands]
+    if all(isinstance(bound, Const) for bound in bounds):
+        values = [bound.value for bound in bounds if isinstance(bound, Const)]
+        if not all(isinstance(value, bool) for value in values):
+            raise Refusal(f"{op} can only apply on boolean")
+        return Const(all(values) if op == "and" else any(values))
+    factor = None
+    parts: list[p.Condition] = []
+    for i, bound in enumerate(bounds):
+        if isinstance(bound, Sampled):
+            factor = _sample_factor(op, bound, is_last=i == len(bounds) - 1)
+            parts.append(bound.condition)
+        elif isinstance(bound, Const) and isinstance(bound.value, bool):
+            parts.append(p.Always(bound.value))
+        elif isinstance(bound, (Const, *OPERANDS)):
+            raise Refusal(f"'{op}' can only be used between boolean expressions")
+        else:
+            parts.append(bound)
+    condition = all_of(parts) if op == "and" else any_of(parts)
+    return condition if factor is None else Sampled(condition, factor)
+
+
+def _sample_factor(op: str, sampled: Sampled, *, is_last: bool) -> float:
+    if op == "or":
+        raise Refusal(
+            "random sample expression cannot be used in logical and expression"
+        )
+    if not is_last:
+        raise Refusal(
+            "random sample expression can only be the last expression in the "
+            "logical and expression"
+        )
+    return sampled.factor
+
+
+def all_of(parts: list[p.Condition]) -> p.Condition:
+    """The conjunction, without parts that are always true."""
+    return _joined(parts, neutral=True)
+
+
+def any_of(parts: list[p.Condition]) -> p.Condition:
+    """The disjunction, without parts that are always false."""
+    return _joined(parts, neutral=False)
+
+
+def _joined(parts: list[p.Condition], *, neutral: bool) -> p.Condition:
+    kind = p.And if neutral else p.Or
+    kept: list[p.Condition] = []
+    for part in parts:
+        if isinstance(part, p.Always):
+            if part.value != neutral:
+                return part
+        elif isinstance(part, kind):
+            kept.extend(part.parts)
+        else:
+            kept.append(part)
+    if not kept:
+        return p.Always(neutral)
+    return kept[0] if len(kept) == 1 else kind(tuple(kept))
+
+
+def _bind_unary(scope: Scope, tree: ast.Unary) -> Bound:
+    bound = bind(scope, tree.operand)
+    op = tree.op
+    if op == "exists":
+        return _exists(scope, tree, bound)
+    if isinstance(bound, Const):
+        return _fold_unary(op, bound)
+    if isinstance(bound, Sampled):
+        raise Refusal("random sample expression cannot be used in unary expression")
+    refuse_whole_array(bound)
+    if op == "+":
+        return bound
+    if op != "not":
+        raise Refusal(f"unexpected op: {op}")
+    if isinstance(bound, OPERANDS):
+        raise Refusal("not op can only be applied on boolean expression")
+    return negation(bound)
+
+
+def negation(condition: p.Condition) -> p.Condition:
+    """The opposite of a condition."""
+    if isinstance(condition, p.Not):
+        return condition.part
+    if isinstance(condition, p.Always):
+        return p.Always(not condition.value)
+    return p.Not(condition)
+
+
+def _fold_unary(op: str, constant: Const) -> Const:
+    value = constant.value
+    if op == "not":
+        if not isinstance(value, bool):
+            raise Refusal("not can only apply on boolean")
+        return Const(not value)
+    if isinstance(value, (bool, str, tuple)) or op == "~":
+        raise Refusal(f"unexpected op: {op}")
+    return Const(fold_arithmetic("*", value, -1) if op == "-" else value)
+
+
+def _exists(scope: Scope, tree: ast.Unary, bound: Bound) -> p.Condition:
+    if not isinstance(bound, (p.Column, p.JsonPath, p.Element)):
+        raise Refusal(
+            "exists operations are only supported on single fields now, got: "
+            f"{scope.source_of(tree.operand)}"
+        )
+    if not isinstance(bound, p.JsonPath):
+        dtype = bound.dtype if isinstance(bound, p.Column) else DataType.ARRAY
+        raise Refusal(
+            f"exists operations are only supportted on json field, got:{dtype.row.name}"
+        )
+    if not bound.path:
+        raise Refusal("exists operations are only supportted on json key")
+    return p.Exists(bound)
+
+
+def _bind_is_null(scope: Scope, tree: ast.IsNull) -> p.Condition:
+    operand = scope.resolve(tree.operand)
+    condition: p.Condition
+    if isinstance(operand, p.Element):
+        raise Refusal(
+            "IsNull/IsNotNull operations are not supported on array element access, "
+            f"got: {scope.source_of(tree.operand)}"
+        )
+    if isinstance(operand, p.JsonPath) and operand.path:
+        condition = p.Exists(operand)
+        return condition if tree.negated else p.Not(condition)
+    field = scope.schema.by_id[operand.field_id]
+    if field.is_vector:
+        raise Refusal("IsNull/IsNotNull operations are not supported on vector fields")
+    condition = p.Null(p.Column(field.id, field.name, field.dtype, field.element_type))
+    if not field.nullable:
+        condition = p.Always(False)
+    return negation(condition) if tree.negated else condition

@@ -1,0 +1,350 @@
+"""Binding of comparisons, ranges, ``in``, matches and arithmetic."""
+
+from __future__ import annotations
+
+from elanus.expr import predicate as p
+from elanus.expr import tree as ast
+from elanus.expr.constants import (
+    OPERATOR_NAMES,
+    cast,
+    element_name,
+    fold_arithmetic,
+    fold_relation,
+    proto_text,
+    type_of,
+)
+from elanus.expr.like import literal_of, validate_regex
+from elanus.expr.refusal import Refusal
+from elanus.expr.scope import (
+    OPERANDS,
+    Bound,
+    Const,
+    Sampled,
+    Scope,
+    refuse_whole_array,
+    type_name,
+    type_of_bound,
+)
+from elanus.schema.types import DataType
+
+_REVERSED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+
+
+def bind_comparison(scope: Scope, tree: ast.Binary, left: Bound, right: Bound) -> Bound:
+    """``left op right`` for one of the six comparison operators."""
+    op = tree.op
+    if isinstance(left, Const) and isinstance(right, Const):
+        _refuse_templates(op, left, right)
+        folded = fold_relation(op, left.value, right.value)
+        if folded is None:
+            raise Refusal(
+                "comparison operations cannot be applied to two incompatible "
+                f"operands: {scope.source_of(tree)}"
+            )
+        return Const(folded)
+    if op not in ("==", "!="):
+        refuse_whole_array(left)
+        refuse_whole_array(right)
+    if not _can_compare(left, right):
+        raise Refusal(
+            f"comparisons between {type_name(left)} and {type_name(right)} "
+            "are not supported"
+        )
+    if isinstance(left, Const):
+        return _compare_constant(right, _REVERSED[op], left)
+    if isinstance(right, Const):
+        return _compare_constant(left, op, right)
+    return _compare_columns(left, op, right)
+
+
+def _can_compare(left: Bound, right: Bound) -> bool:
+    """Whether the types go together; a template is judged by its cast alone."""
+    for side in (left, right):
+        if isinstance(side, Const) and (side.template or side.value == ()):
+            return True
+    return _comparable(_scalar_name(left), _scalar_name(right))
+
+
+def _scalar_name(bound: Bound) -> str:
+    """Type name of a scalar, or of the elements of an array."""
+    if isinstance(bound, Const) and isinstance(bound.value, tuple):
+        return element_name(bound.value)
+    if isinstance(bound, p.Column) and bound.element is not None:
+        return bound.element.row.name
+    return type_of_bound(bound).row.name
+
+
+_FAMILY = {kind.row.name: kind.row.family for kind in DataType} | {
+    "Float": "integer",
+    "Double": "integer",
+}
+
+
+def _comparable(left: str, right: str) -> bool:
+    left_family, right_family = _FAMILY.get(left), _FAMILY.get(right)
+    if left_family == "json":
+        return True
+    if left_family not in ("bool", "integer", "string"):
+        return False
+    return right_family in (left_family, "json")
+
+
+def _compare_constant(operand: Bound, op: str, constant: Const) -> p.Condition:
+    if not isinstance(operand, OPERANDS):
+        _cast(DataType.BOOL, constant)
+        raise Refusal("not supported to combine multiple fields")
+    return p.Compare(operand, op, _cast_for(operand, constant))
+
+
+def _cast_for(operand: p.Operand, constant: Const) -> p.Value:
+    """The constant as the operand's type."""
+    value = _cast(operand.dtype, constant)
+    is_json_sum = isinstance(operand, p.Arithmetic) and operand.dtype is DataType.JSON
+    if is_json_sum and not type_of(value).is_numeric:
+        _cast(DataType.DOUBLE, constant)
+    if isinstance(operand, p.Column) and operand.element is not None:
+        return tuple(cast(operand.element, item) for item in value)
+    return value
+
+
+def _cast(dtype: DataType, constant: Const) -> p.Value:
+    try:
+        return cast(dtype, constant.value)
+    except Refusal as refusal:
+        if constant.template is None:
+            raise
+        raise Refusal(refusal.reason, names_text=False) from None
+
+
+def _compare_columns(left: Bound, op: str, right: Bound) -> p.Condition:
+    kinds = (p.Column, p.Element, p.JsonPath)
+    if not (isinstance(left, kinds) and isinstance(right, kinds)):
+        raise Refusal("only comparison between two fields is supported")
+    if isinstance(left, p.JsonPath) or isinstance(right, p.JsonPath):
+        raise Refusal("two column comparison with JSON type is not supported")
+    if DataType.ARRAY in (left.dtype, right.dtype):
+        raise Refusal(
+            f"comparisons between {type_name(left)} and {type_name(right)} "
+            "are not supported"
+        )
+    return p.CompareColumns(left, op, right)
+
+
+# --- ranges and lists ------------------------------------------------------------
+
+
+def bind_range(
+    subject: p.Column | p.JsonPath | p.Element,
+    low: Const,
+    high: Const,
+    inclusive: tuple[bool, bool],
+) -> p.Condition:
+    """``low < subject < high``; ``inclusive`` tells which ends belong to the range."""
+    dtype = subject.dtype
+    lower, upper = _range_end(dtype, low), _range_end(dtype, high)
+    op = ">" if all(inclusive) else ">="
+    is_empty = fold_relation(op, lower, upper)
+    if is_empty is None:
+        raise Refusal("invalid range operations")
+    if is_empty:
+        raise Refusal("invalid range: lowerbound is greater than upperbound")
+    return p.Between(
+        subject, cast(dtype, lower), inclusive[0], cast(dtype, upper), inclusive[1]
+    )
+
+
+def _range_end(dtype: DataType, constant: Const) -> p.Value:
+    value, names_text = constant.value, constant.template is None
+    if dtype is DataType.BOOL:
+        raise Refusal("invalid range operations on boolean expr", names_text=names_text)
+    kind = type_of(value)
+    fits = {
+        "string": kind is DataType.VARCHAR,
+        "integer": kind is DataType.INT64,
+        "floating": kind.is_numeric,
+        "json": kind is DataType.VARCHAR or kind.is_numeric,
+    }.get(dtype.row.family, False)
+    if not fits:
+        raise Refusal("invalid range operations", names_text=names_text)
+    return float(value) if dtype.is_floating else value
+
+
+def bind_in(scope: Scope, tree: ast.Binary, left: Bound, right: Bound) -> p.Condition:
+    """``left in right`` and ``left not in right``."""
+    if isinstance(left, Const):
+        raise Refusal(
+            "'term' can only be used on non-const expression, but got: "
+            f"{scope.source_of(tree.left)}"
+        )
+    if not isinstance(left, (p.Column, p.JsonPath, p.Element)):
+        raise Refusal(
+            "'term' can only be used on single field, but got: "
+            f"{scope.source_of(tree.left)}"
+        )
+    text = scope.source_of(tree.right)
+    if not isinstance(right, Const):
+        raise Refusal(f"value '{text}' in list cannot be a non-const expression")
+    if not isinstance(right.value, tuple):
+        if right.template is not None:
+            raise Refusal(
+                "the value of term expression template variable "
+                f"{{{right.template}}} is not array",
+                names_text=False,
+            )
+        raise Refusal(f"the right-hand side of 'in' must be a list, but got: {text}")
+    condition = _membership(left, right)
+    return p.Not(condition) if tree.op == "not in" else condition
+
+
+def _membership(
+    operand: p.Column | p.JsonPath | p.Element, constants: Const
+) -> p.Condition:
+    dtype = operand.dtype
+    values = constants.value
+    # One C-speed pass over the usual long list, whose elements need no cast.
+    if not _EXACT_TYPES.get(dtype.row.family, frozenset()).issuperset(
+        map(type, values)
+    ):
+        values = tuple(_list_element(dtype, value, constants) for value in values)
+    if dtype is DataType.ARRAY or any(isinstance(value, tuple) for value in values):
+        parts = tuple(p.Compare(operand, "==", value) for value in values)
+        if len(parts) > 1:
+            return p.Or(parts)
+        return parts[0] if parts else p.InList(operand, ())
+    return p.InList(operand, values)
+
+
+_EXACT_TYPES: dict[str, frozenset[type]] = {
+    "string": frozenset((str,)),
+    "bool": frozenset((bool,)),
+    "integer": frozenset((int,)),
+}
+
+
+def _list_element(dtype: DataType, value: p.Value, constants: Const) -> p.Value:
+    try:
+        return cast(dtype, value)
+    except Refusal:
+        raise Refusal(
+            f"value '{proto_text(value)}' in list cannot be casted to {dtype.row.name}",
+            names_text=constants.template is None,
+        ) from None
+
+
+# --- matches ---------------------------------------------------------------------
+
+
+def bind_match(
+    scope: Scope, tree: ast.Binary, left: Bound, right: Bound
+) -> p.Condition:
+    """``left like pattern``, ``left =~ pattern`` and ``left !~ pattern``."""
+    word = "like" if tree.op == "like" else "regex match"
+    if not isinstance(left, (p.Column, p.JsonPath, p.Element)):
+        raise Refusal(f"{word} operation on complicated expr is unsupported")
+    refuse_whole_array(left)
+    if left.dtype not in (DataType.VARCHAR, DataType.JSON):
+        if word == "like":
+            raise Refusal(
+                "like operation on non-string or no-json field is unsupported"
+            )
+        raise Refusal("regex match on non-string or non-json field is unsupported")
+    if not isinstance(right, Const) or not isinstance(right.value, str):
+        if isinstance(right, Const) and right.template is not None:
+            raise Refusal(
+                f"the value of {word} expression template variable "
+                f"{{{right.template}}} is not string",
+                names_text=False,
+            )
+        kind = "like" if word == "like" else "regex"
+        raise Refusal(
+            f"{kind} pattern should be a string literal or template variable, got: "
+            f"{scope.source_of(tree.right)}"
+        )
+    if word == "like":
+        literal = literal_of(right.value)
+        if literal is not None:
+            return p.Compare(left, "==", literal)
+        return p.Like(left, right.value)
+    validate_regex(right.value)
+    condition = p.Regex(left, right.value)
+    return p.Not(condition) if tree.op == "!~" else condition
+
+
+# --- arithmetic ------------------------------------------------------------------
+
+
+def bind_arithmetic(op: str, left: Bound, right: Bound) -> Bound:
+    """``left op right`` for one of ``+ - * / %``."""
+    if isinstance(left, Const) and isinstance(right, Const):
+        _refuse_templates(op, left, right)
+        return Const(fold_arithmetic(op, left.value, right.value))
+    refuse_whole_array(left)
+    refuse_whole_array(right)
+    _check_arithmetic_types(op, left, right)
+    if isinstance(left, Const):
+        constant, operand = left, right
+        if op not in "+*":
+            raise Refusal("module field is not yet supported")
+    elif isinstance(right, Const):
+        constant, operand = right, left
+    else:
+        if isinstance(left, p.Arithmetic) or isinstance(right, p.Arithmetic):
+            raise Refusal("complicated arithmetic operations are not supported")
+        raise Refusal(
+            "not supported to do arithmetic operations between multiple fields"
+        )
+    if not isinstance(operand, (p.Column, p.JsonPath, p.Element, p.Length)):
+        raise Refusal("complicated arithmetic operations are not supported")
+    return _arithmetic(op, operand, constant)
+
+
+def _arithmetic(
+    op: str, operand: p.Column | p.JsonPath | p.Element | p.Length, constant: Const
+) -> p.Arithmetic:
+    dtype = operand.dtype
+    if dtype.is_integer:
+        dtype = DataType.INT64
+    elif dtype.is_floating:
+        dtype = DataType.DOUBLE
+    is_number = type_of(constant.value).is_numeric
+    kind = DataType.DOUBLE if dtype is DataType.JSON and not is_number else dtype
+    number = _cast(kind, constant)
+    if op in "/%" and number == 0:
+        raise Refusal("division or modulus by zero")
+    if op == "%" and not isinstance(number, int):
+        raise Refusal(
+            "modulo can only apply on integer types",
+            names_text=constant.template is None,
+        )
+    return p.Arithmetic(op, operand, number, dtype)
+
+
+def _check_arithmetic_types(op: str, left: Bound, right: Bound) -> None:
+    for side in (left, right):
+        if isinstance(side, Const) and side.template is not None:
+            return
+    first, second = type_of_bound(left), type_of_bound(right)
+    if isinstance(left, Const):
+        first, second = second, first
+    if isinstance(left, Sampled) or not _can_calculate(first, second):
+        raise Refusal(
+            f"'{OPERATOR_NAMES[op]}' cannot perform arithmetic between "
+            f"{first.row.name} field and {second.row.name}"
+        )
+    if op == "%" and (first.is_floating or second.is_floating):
+        raise Refusal("modulo can only apply on integer types")
+
+
+def _can_calculate(first: DataType, second: DataType) -> bool:
+    if first.is_integer:
+        return second.is_integer or second is DataType.JSON
+    if first.is_floating:
+        return second.is_numeric or second is DataType.JSON
+    return first is DataType.JSON and second.is_numeric
+
+
+def _refuse_templates(op: str, left: Const, right: Const) -> None:
+    if left.template is not None or right.template is not None:
+        raise Refusal(
+            f"placeholder was not supported between two constants with operator: {op}"
+        )

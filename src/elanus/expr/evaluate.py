@@ -1,0 +1,256 @@
+"""Predicates to row masks, over whole columns.
+
+Fixed-width columns are compared by NumPy on the Arrow buffer, strings by Arrow's
+kernels. Arrays and JSON paths have files of their own.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from elanus.errors import InternalError
+from elanus.expr import predicate as p
+from elanus.expr.evaluate_array import array_contains, array_equals
+from elanus.expr.evaluate_json import (
+    json_between,
+    json_compare,
+    json_contains,
+    json_in,
+    json_matches,
+)
+from elanus.expr.kleene import (
+    Bools,
+    Mask,
+    conjunction,
+    constant_mask,
+    disjunction,
+    invert,
+    mask_from_arrow,
+    unknown_of,
+    where_known,
+)
+from elanus.expr.like import matches_like, matches_regex
+from elanus.expr.membership import is_among
+from elanus.expr.narrow import (
+    FEW_ROWS_LEFT,
+    NarrowedSource,
+    conjunction_at,
+    is_costly,
+    rows_left,
+)
+from elanus.expr.source import ColumnSource, Numbers, Strings, read
+from elanus.schema.types import DataType
+
+_NUMPY_RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_ARROW_RELATIONS: dict[str, Callable[..., Any]] = {
+    "==": pc.equal,
+    "!=": pc.not_equal,
+    "<": pc.less,
+    "<=": pc.less_equal,
+    ">": pc.greater,
+    ">=": pc.greater_equal,
+}
+
+
+def evaluate(
+    predicate: p.Predicate,
+    source: ColumnSource,
+    rng: np.random.Generator | None = None,
+) -> Bools:
+    """Which rows satisfy a predicate; neither false nor unknown rows do.
+
+    ``rng`` draws the rows of ``random_sample`` and is needed only for that.
+
+    Returns:
+        (n_rows,) bool, the caller's to keep and change.
+    """
+    mask = truth(predicate.condition, source).true
+    if predicate.sample is None:
+        return mask
+    if rng is None:
+        raise InternalError("random_sample needs a source of randomness")
+    return _drawn(mask, predicate.sample, rng)
+
+
+def truth(condition: p.Condition, source: ColumnSource) -> Mask:
+    """The three-valued answer of a condition for each row."""
+    return _EVALUATORS[type(condition)](condition, source)
+
+
+def _drawn(mask: Bools, factor: float, rng: np.random.Generator) -> Bools:
+    """Exactly max(1, floor(n × factor)) of the n rows, uniformly."""
+    rows = np.flatnonzero(mask)
+    if rows.size == 0:
+        return mask
+    wanted = max(1, int(rows.size * factor))
+    sample = np.zeros_like(mask)
+    sample[rng.choice(rows, wanted, replace=False, shuffle=False)] = True
+    return sample
+
+
+def _always(condition: p.Always, source: ColumnSource) -> Mask:
+    return constant_mask(condition.value, source.n_rows)
+
+
+def _and(condition: p.And, source: ColumnSource) -> Mask:
+    """Cheap parts first; the costly ones on the rows that are left, if those are few."""
+    costly = [part for part in condition.parts if is_costly(part)]
+    if not costly or len(costly) == len(condition.parts):
+        return conjunction([truth(part, source) for part in condition.parts])
+    cheap = [part for part in condition.parts if part not in costly]
+    mask = conjunction([truth(part, source) for part in cheap])
+    rows = rows_left(mask)
+    if rows.size * FEW_ROWS_LEFT > source.n_rows:
+        return conjunction([mask, *(truth(part, source) for part in costly)])
+    narrowed = NarrowedSource(source, rows)
+    inner = conjunction([truth(part, narrowed) for part in costly])
+    return conjunction_at(mask, rows, inner)
+
+
+def _or(condition: p.Or, source: ColumnSource) -> Mask:
+    return disjunction([truth(part, source) for part in condition.parts])
+
+
+def _not(condition: p.Not, source: ColumnSource) -> Mask:
+    return invert(truth(condition.part, source))
+
+
+# --- comparisons -----------------------------------------------------------------
+
+
+def _compare(condition: p.Compare, source: ColumnSource) -> Mask:
+    operand, op, value = condition.operand, condition.op, condition.value
+    if operand.dtype is DataType.JSON:
+        return json_compare(source, operand, op, value)
+    if operand.dtype is DataType.ARRAY:
+        equal = array_equals(source.column(operand.field_id), value)
+        return equal if op == "==" else invert(equal)
+    return _relation(read(source, operand), op, value)
+
+
+def _relation(values: Numbers | Strings, op: str, value: p.Value) -> Mask:
+    """``values op value``; Python integers of any size compare exactly."""
+    if isinstance(values, Strings):
+        scalar = pa.scalar(value, values.values.type)
+        return mask_from_arrow(_ARROW_RELATIONS[op](values.values, scalar))
+    if values.values.dtype == np.float32:
+        value = np.float32(value)
+    return where_known(_NUMPY_RELATIONS[op](values.values, value), values.unknown)
+
+
+def _compare_columns(condition: p.CompareColumns, source: ColumnSource) -> Mask:
+    left, right = read(source, condition.left), read(source, condition.right)
+    if isinstance(left, Strings) and isinstance(right, Strings):
+        relation = _ARROW_RELATIONS[condition.op]
+        return mask_from_arrow(relation(left.values, right.values))
+    assert isinstance(left, Numbers) and isinstance(right, Numbers)
+    true = _NUMPY_RELATIONS[condition.op](left.values, right.values)
+    if left.unknown is None or right.unknown is None:
+        return where_known(
+            true, right.unknown if left.unknown is None else left.unknown
+        )
+    return where_known(true, left.unknown | right.unknown)
+
+
+def _between(condition: p.Between, source: ColumnSource) -> Mask:
+    if condition.operand.dtype is DataType.JSON:
+        return json_between(source, condition)
+    values = read(source, condition.operand)
+    low = _relation(values, ">=" if condition.low_inclusive else ">", condition.low)
+    high = _relation(values, "<=" if condition.high_inclusive else "<", condition.high)
+    low.true.__iand__(high.true)
+    return low
+
+
+def _in_list(condition: p.InList, source: ColumnSource) -> Mask:
+    operand = condition.operand
+    if operand.dtype is DataType.JSON:
+        return json_in(source, operand, condition.values)
+    if operand.dtype is DataType.ARRAY:
+        unknown = unknown_of(source.column(operand.field_id))
+        return Mask(np.zeros(source.n_rows, np.bool_), unknown)
+    values = read(source, operand)
+    if isinstance(values, Strings):
+        true = is_among(values.values, condition.members)
+        return where_known(true, unknown_of(values.values))
+    return where_known(is_among(values.values, condition.members), values.unknown)
+
+
+# --- strings and nulls -----------------------------------------------------------
+
+
+def _like(condition: p.Like, source: ColumnSource) -> Mask:
+    return _match(condition.operand, source, matches_like, condition.pattern)
+
+
+def _regex(condition: p.Regex, source: ColumnSource) -> Mask:
+    return _match(condition.operand, source, matches_regex, condition.pattern)
+
+
+def _starts_with(condition: p.StartsWith, source: ColumnSource) -> Mask:
+    return _match(condition.operand, source, pc.starts_with, condition.prefix)
+
+
+def _match(
+    operand: p.Operand,
+    source: ColumnSource,
+    matches: Callable[[pa.Array, str], Any],
+    pattern: str,
+) -> Mask:
+    if operand.dtype is DataType.JSON:
+        return json_matches(source, operand, lambda s: matches(s, pattern))
+    values = read(source, operand)
+    assert isinstance(values, Strings)
+    return mask_from_arrow(matches(values.values, pattern))
+
+
+def _null(condition: p.Null, source: ColumnSource) -> Mask:
+    unknown = unknown_of(source.column(condition.column.field_id))
+    if unknown is None:
+        return constant_mask(False, source.n_rows)
+    return Mask(unknown)
+
+
+def _exists(condition: p.Exists, source: ColumnSource) -> Mask:
+    path = condition.path
+    return Mask(source.json_path(path.field_id, path.path).exists.copy())
+
+
+def _contains(condition: p.Contains, source: ColumnSource) -> Mask:
+    array = condition.array
+    if isinstance(array, p.JsonPath):
+        found = source.json_path(array.field_id, array.path)
+        return json_contains(found, condition.values, condition.needs_all)
+    column = source.column(array.field_id)
+    return array_contains(column, condition.values, condition.needs_all)
+
+
+_EVALUATORS: dict[type, Callable[[Any, ColumnSource], Mask]] = {
+    p.Always: _always,
+    p.And: _and,
+    p.Or: _or,
+    p.Not: _not,
+    p.Compare: _compare,
+    p.CompareColumns: _compare_columns,
+    p.Between: _between,
+    p.InList: _in_list,
+    p.Like: _like,
+    p.Regex: _regex,
+    p.StartsWith: _starts_with,
+    p.Null: _null,
+    p.Exists: _exists,
+    p.Contains: _contains,
+}

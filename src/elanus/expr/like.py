@@ -1,0 +1,111 @@
+"""LIKE patterns and regular expressions as the cheapest Arrow kernel that decides them.
+
+``%`` is any run of characters, newlines included, ``_`` exactly one; a backslash makes
+either, or itself, literal. Regular expressions are RE2's, unanchored, and the dot
+matches a newline.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from elanus.expr.refusal import Refusal
+
+_ANY_RUN, _ANY_ONE = object(), object()
+
+
+def literal_of(pattern: str) -> str | None:
+    """The only string that a pattern without wildcards matches, else None."""
+    if "%" not in pattern and "_" not in pattern:
+        return re.sub(r"\\([\s\S])", r"\1", pattern) if "\\" in pattern else pattern
+    parts = _split(pattern)
+    if all(isinstance(part, str) for part in parts):
+        return "".join(part for part in parts if isinstance(part, str))
+    return None
+
+
+def matches_like(strings: pa.Array, pattern: str) -> pa.BooleanArray:
+    """Which strings match the whole pattern; null stays null."""
+    parts = _split(pattern)
+    words = [part for part in parts if isinstance(part, str)]
+    if _ANY_ONE not in parts and len(words) <= 1:
+        if not words:
+            return pc.is_valid(strings) if strings.null_count == 0 else _true(strings)
+        return _matches_word(strings, parts, words[0])
+    return pc.match_substring_regex(strings, _like_as_regex(pattern))
+
+
+def matches_regex(strings: pa.Array, pattern: str) -> pa.BooleanArray:
+    """Which strings have a part that matches; null stays null."""
+    return pc.match_substring_regex(strings, f"(?s){pattern}")
+
+
+@lru_cache(maxsize=256)
+def validate_regex(pattern: str) -> None:
+    """Check that RE2 takes a pattern.
+
+    Raises:
+        Refusal: it does not; the message holds its reason.
+    """
+    try:
+        matches_regex(pa.array([""], pa.large_string()), pattern)
+    except pa.ArrowInvalid as error:
+        reason = str(error).removesuffix(f": (?s){pattern}")
+        raise Refusal(f"invalid regex pattern: {pattern}: {reason}") from None
+
+
+def _true(strings: pa.Array) -> pa.BooleanArray:
+    return pc.starts_with(strings, "")
+
+
+def _matches_word(
+    strings: pa.Array, parts: tuple[object, ...], word: str
+) -> pa.BooleanArray:
+    """Patterns with one literal word: exact, prefix, suffix or infix."""
+    open_left, open_right = parts[0] is _ANY_RUN, parts[-1] is _ANY_RUN
+    if open_left and open_right:
+        return pc.match_substring(strings, word)
+    if open_left:
+        return pc.ends_with(strings, word)
+    if open_right:
+        return pc.starts_with(strings, word)
+    return pc.equal(strings, pa.scalar(word, strings.type))
+
+
+@lru_cache(maxsize=256)
+def _like_as_regex(pattern: str) -> str:
+    out = []
+    for part in _split(pattern):
+        if isinstance(part, str):
+            out.append(re.sub(r"([^0-9A-Za-z_\x80-\U0010ffff])", r"\\\1", part))
+        else:
+            out.append(".*" if part is _ANY_RUN else ".")
+    return rf"(?s)\A{''.join(out)}\z"
+
+
+@lru_cache(maxsize=256)
+def _split(pattern: str) -> tuple[object, ...]:
+    """Literal words and wildcards in order; neighbouring ``%`` are one."""
+    parts: list[object] = []
+    word: list[str] = []
+    chars = iter(pattern)
+    for char in chars:
+        if char == "\\":
+            word.append(next(chars, "\\"))
+        elif char not in "%_":
+            word.append(char)
+        else:
+            if word:
+                parts.append("".join(word))
+                word = []
+            if char == "_":
+                parts.append(_ANY_ONE)
+            elif not parts or parts[-1] is not _ANY_RUN:
+                parts.append(_ANY_RUN)
+    if word:
+        parts.append("".join(word))
+    return tuple(parts)

@@ -1,0 +1,231 @@
+"""Any text is a predicate or a typed error, soon; templates mean what literals mean."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elanus.errors import QueryPlanError
+from elanus.expr.bind import compile_filter
+from elanus.expr.parser import MAX_DEPTH
+from elanus.expr.predicate import Predicate
+from expr.columns import schema_of
+from expr.reference import FIELDS, PLACES, Place, constants_for, quote
+
+SCHEMA = schema_of(FIELDS)
+_SOON_S = 5.0
+
+WORDS = [
+    "and",
+    "or",
+    "not",
+    "!",
+    "&&",
+    "||",
+    "in",
+    "like",
+    "exists",
+    "is",
+    "null",
+    "==",
+    "!=",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "=",
+    "=~",
+    "!~",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "**",
+    "&",
+    "|",
+    "^",
+    "~",
+    "<<",
+    ">>",
+    "(",
+    ")",
+    "[",
+    "]",
+    ",",
+    "{",
+    "}",
+    "$",
+    "$meta",
+    '"a"',
+    "'b'",
+    '"a%"',
+    "1",
+    "0",
+    "-1",
+    "1.5",
+    "0x1",
+    "017",
+    "1e400",
+    "true",
+    "FALSE",
+    "id",
+    "small",
+    "big",
+    "real",
+    "wide",
+    "flag",
+    "word",
+    "doc",
+    "nums",
+    "tags",
+    "dyn",
+    'doc["x"]',
+    "nums[0]",
+    "[1,2]",
+    '["a"]',
+    "json_contains(",
+    "array_contains_all(",
+    "array_length(",
+    "random_sample(0.5)",
+    "text_match(",
+    "foo(",
+    "{x}",
+    "{y}",
+    "9223372036854775808",
+    "-9223372036854775808",
+    '"\\q"',
+    "]]",
+    "2",
+    "is null",
+    "is not null",
+]
+
+
+def outcome(text: str, params: dict[str, object] | None = None) -> Predicate | None:
+    """The predicate, or None when the text is refused."""
+    begin = time.perf_counter()
+    try:
+        predicate = compile_filter(text, SCHEMA, params)
+    except QueryPlanError as error:
+        assert str(error).endswith("invalid parameter")
+        predicate = None
+    assert time.perf_counter() - begin < _SOON_S
+    return predicate
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_predicate_or_a_query_plan_error(text: str) -> None:
+    """No text, however strange, raises anything else."""
+    outcome(text)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(WORDS), max_size=14))
+def test_any_words_in_any_order_are_too(words: list[str]) -> None:
+    """Nor does any sequence of the language's own words, spaced or not."""
+    params = {"x": 1, "y": ["a", 2.5]}
+    outcome(" ".join(words), params)
+    outcome("".join(words), params)
+
+
+@given(st.data())
+def test_a_template_means_what_its_literal_means(data: st.DataObject) -> None:
+    """A value beside the text and the same value inside it bind to equal predicates."""
+    place: Place = data.draw(PLACES)
+    value = data.draw(constants_for(place.kind))
+    values = data.draw(st.lists(constants_for(place.kind), max_size=4))
+    forms = [(f"{place.text} == {{}}", value)]
+    if "length" not in place.text:
+        forms.append((f"{place.text} not in {{}}", values))
+    if place.kind == "int":
+        forms.append((f"{place.text} + {{}} > 3", value))
+    for form, constant in forms:
+        literal = compile_filter(form.replace("{}", quote(constant)), SCHEMA)
+        template = compile_filter(form.replace("{}", "{x}"), SCHEMA, {"x": constant})
+        assert template == literal
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 100 + "id == 1" + ")" * 100,
+        "not (" * 100 + "id == 1" + ")" * 100,
+        "id == " + "-" * 100 + "1",
+        "id == 1" + " + 1" * 100,
+        " or ".join(f"id == {i}" for i in range(10_000)),
+        " and ".join(f"(id != {i} or id < 0)" for i in range(2_000)),
+    ],
+    ids=["parentheses", "negations", "signs", "sums", "long or", "long and"],
+)
+def test_a_hundred_levels_and_any_length_are_accepted(text: str) -> None:
+    """Depth up to a hundred levels and chains of any length compile and print."""
+    assert str(compile_filter(text, SCHEMA))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 100_000,
+        "not " * 5_000 + "id == 1",
+        "id == " + "-" * 20_000 + "1",
+        "[" * 20_000,
+        "id == 1" + " + 1" * 20_000,
+        "foo(" * 20_000,
+        "(id == 1 or " * (MAX_DEPTH + 1) + "id == 2" + ")" * (MAX_DEPTH + 1),
+    ],
+    ids=["parentheses", "negations", "signs", "lists", "sums", "calls", "pairs"],
+)
+def test_deeper_nesting_is_refused_by_name(text: str) -> None:
+    """Beyond the limit the error says so, and the interpreter's stack survives."""
+    with pytest.raises(QueryPlanError, match="nesting depth"):
+        compile_filter(text, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id in [" + "1, " * 200_000,
+        "[" + "1," * 100_000 + "x",
+        '["' + "a" * 500_000,
+        "'" + "\\'" * 300_000,
+        "word == '" + "\\x41" * 200_000 + "'",
+        "id == " + "9" * 200_000,
+        "id == 1" + " " * 500_000,
+        "{" * 100_000,
+        "[[" * 50_000,
+        "[1,[" * 50_000,
+    ],
+)
+def test_hostile_texts_are_decided_in_bounded_time(text: str) -> None:
+    """Unclosed, huge and repetitive texts cost time in proportion to their length."""
+    outcome(text)
+
+
+def test_the_message_holds_the_expression_and_the_reason() -> None:
+    """The text is what Milvus' planner says, ready for the caller's prefix."""
+    with pytest.raises(QueryPlanError) as caught:
+        compile_filter("word > 1", SCHEMA)
+    assert str(caught.value) == (
+        "cannot parse expression: word > 1: comparisons between VarChar and Int64 "
+        "are not supported: query plan failed: invalid parameter"
+    )
+    with pytest.raises(QueryPlanError) as caught:
+        compile_filter("flag", SCHEMA)
+    assert str(caught.value) == (
+        "predicate is not a boolean expression: flag, data type: Bool: "
+        "invalid parameter"
+    )
+
+
+def test_an_unknown_field_is_named() -> None:
+    """Without a dynamic field, an unknown name is an error and not a missing key."""
+    schema = schema_of(["id Int64 primary", "small Int8"])
+    with pytest.raises(QueryPlanError) as caught:
+        compile_filter("x == 1", schema)
+    assert str(caught.value) == (
+        "cannot parse expression: x == 1: field x not exist: invalid parameter"
+    )
