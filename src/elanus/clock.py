@@ -20,7 +20,9 @@ MAX_TS = (1 << 63) - 1
 class PhysicalTime(Protocol):
     """Source of wall-clock milliseconds since the Unix epoch."""
 
-    def __call__(self) -> int: ...
+    def __call__(self) -> int:
+        """Milliseconds since the Unix epoch."""
+        ...
 
 
 def wall_ms() -> int:

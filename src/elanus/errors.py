@@ -219,7 +219,7 @@ class ReadOnlyError(ElanusError):
 
 
 class StorageError(ElanusError):
-    """The operating system refused a read, write or sync. The message names the file."""
+    """The operating system refused a read, write or sync of the file named."""
 
     code = 1001
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import random
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -292,8 +293,25 @@ def test_a_failing_apply_stops_the_log(tmp_path: Path) -> None:
     log.close()
 
 
+def test_ctrl_c_waits_for_the_commit(tmp_path: Path) -> None:
+    """It is raised when the record is durable and applied; the log stays usable."""
+    log = open_log(FaultStore(tmp_path))
+    applied: list[int] = []
+
+    def apply(seq: int, ts: int) -> None:
+        signal.raise_signal(signal.SIGINT)
+        applied.append(seq)
+
+    with pytest.raises(KeyboardInterrupt):
+        log.append(1, 1, [b"x"], apply)
+    assert applied == [1]
+    assert outcome(log) is None
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    log.close()
+
+
 def test_an_interrupt_reaches_its_thread_and_stops_the_log(tmp_path: Path) -> None:
-    """KeyboardInterrupt in an apply is not swallowed."""
+    """What an apply raises itself is not swallowed, be it no ordinary error."""
     log = open_log(FaultStore(tmp_path))
 
     def apply(seq: int, ts: int) -> None:

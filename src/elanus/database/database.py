@@ -341,13 +341,15 @@ class Database:
             if known.get(index.field_id) == index:
                 return
             if index.field_id in known:
-                raise InvalidParameter("at most one distinct index is allowed per field")
+                raise InvalidParameter(
+                    "at most one distinct index is allowed per field"
+                )
             if any(other.name == index.name for other in known.values()):
-                raise InvalidParameter("at most one distinct index is allowed per field")
+                raise InvalidParameter(
+                    "at most one distinct index is allowed per field"
+                )
             indexes = {**known, index.field_id: index}
-            self._redefine(
-                collection, replace(collection.definition, indexes=indexes)
-            )
+            self._redefine(collection, replace(collection.definition, indexes=indexes))
             self.background.forget_failures(collection.shard.id)
         self.background.wake()
 
@@ -429,7 +431,7 @@ class Database:
         self.background.wake()
 
     def close(self) -> None:
-        """End background work, and note where the log ends; a second call is ignored."""
+        """End background work and note where the log ends; twice does no harm."""
         with self._ddl_lock:
             if self._is_closed:
                 return

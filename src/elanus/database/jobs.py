@@ -17,7 +17,7 @@ from elanus.engine.shard import LocalShard
 from elanus.engine.write.build import attach_known, build, drop_index
 from elanus.engine.write.compaction import compact, dead_rows
 from elanus.engine.write.flush import flush_all, flush_next
-from elanus.engine.write.jobs import JobFailed, Launcher, Progress
+from elanus.engine.write.jobs import JobFailed, Launcher, Progress, Runner
 from elanus.engine.write.policy import (
     Action,
     Build,
@@ -134,7 +134,7 @@ class BackgroundWork:
         shard.node.trash.empty(shard.node.store)
         self.wake()
 
-    # --- merging and indexing -----------------------------------------------------------
+    # --- merging and indexing ---------------------------------------------------------
 
     def attach_indexes(self) -> None:
         """Verify and open the indexes that the manifests name."""
@@ -225,21 +225,13 @@ class BackgroundWork:
             Cancelled, StorageError: nothing changed.
         """
         shard = collection.shard
+        runner = Runner(self._launcher, progress, is_cancelled)
         self.status.current = f"{collection.definition.name}: {action}"
         self.status.progress = 0.0
         try:
             if isinstance(action, Compact):
-                return compact(
-                    shard, action.segment_ids, self._launcher, progress, is_cancelled
-                )
-            return build(
-                shard,
-                action.segment_id,
-                action.field_id,
-                self._launcher,
-                progress,
-                is_cancelled,
-            )
+                return compact(shard, action.segment_ids, runner)
+            return build(shard, action.segment_id, action.field_id, runner)
         except JobFailed as error:
             self._note_failure(shard, action, str(error))
             return False

@@ -99,7 +99,7 @@ class _Worker:
     """The process and its pipes."""
 
     def __init__(self, root: Path) -> None:
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (kill closes)
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         self._process = subprocess.Popen(
             [sys.executable, "-m", WORKER_MODULE, str(root)],

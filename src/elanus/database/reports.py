@@ -12,7 +12,7 @@ def collection_stats(collection: Collection, status: JobStatus) -> dict[str, Any
     """Rows, segments, bytes and background work of one collection."""
     shard = collection.shard
     version = collection.pin()
-    segments = []
+    segments: list[dict[str, Any]] = []
     for view in version.views:
         segment = view.segment
         segments.append(

@@ -45,9 +45,7 @@ def verify_database(store: FileStore, progress: Progress) -> list[str]:
     return damages
 
 
-def _stamps(
-    store: FileStore, catalog: Catalog, damages: list[str]
-) -> list[FileStamp]:
+def _stamps(store: FileStore, catalog: Catalog, damages: list[str]) -> list[FileStamp]:
     """Every file that the manifests name; damages to descriptions are noted."""
     stamps: list[FileStamp] = []
     for manifest in catalog.manifests.values():

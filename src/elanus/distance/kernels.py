@@ -84,9 +84,10 @@ def prepared_queries(queries: Floats, metric: Metric) -> Floats:
     if not metric.row.normalises:
         return ready
     unit = np.empty_like(ready)
-    for query, row in enumerate(ready):
-        square = float(np.dot(row, row))
-        # Squares of very large or small values leave the range of float32.
+    # Squares of very large or small values leave the range of float32.
+    with np.errstate(over="ignore", under="ignore"):
+        squares = [float(np.dot(row, row)) for row in ready]
+    for query, (row, square) in enumerate(zip(ready, squares, strict=True)):
         if _SAFE_SQUARE[0] < square < _SAFE_SQUARE[1]:
             np.multiply(row, np.float32(1.0 / math.sqrt(square)), out=unit[query])
         else:

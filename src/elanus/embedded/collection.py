@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,32 @@ from elanus.schema import limits
 from elanus.schema.schema import CollectionSchema
 
 Progress = Callable[[float], None]
+
+
+class QueryOptions(TypedDict, total=False):
+    """Further choices of a query.
+
+    Attributes:
+        offset: rows to skip; only together with a limit.
+        partitions: names of the partitions to read; all when not given.
+        filter_params: values of ``{name}`` templates in the filter.
+    """
+
+    offset: int
+    partitions: Sequence[str]
+    filter_params: Mapping[str, Any]
+
+
+class SearchOptions(QueryOptions, total=False):
+    """Further choices of a search.
+
+    Attributes:
+        field: the vector field, where there are several.
+        metric: checked against the field's.
+    """
+
+    field: str
+    metric: str
 
 
 class Reader:
@@ -54,7 +80,7 @@ class Reader:
         filter: str = "",
         output_fields: Sequence[str] = (),
         params: Mapping[str, Any] | None = None,
-        **options: Any,
+        **options: Unpack[SearchOptions],
     ) -> pa.Table:
         """The rows nearest to each query vector.
 
@@ -65,8 +91,7 @@ class Reader:
             filter: an expression such as ``"topic in [3, 7]"``.
             output_fields: fields to return; ``"*"`` for all.
             params: search parameters of the index, such as ``{"ef": 64}``; a floor.
-            options: ``offset``, ``field``, ``metric``, ``partitions``,
-                ``filter_params``.
+            options: see :class:`SearchOptions`.
 
         Returns:
             One row per hit: ``query`` (position of the query, int32), the primary key,
@@ -101,12 +126,12 @@ class Reader:
         *,
         output_fields: Sequence[str] = (),
         limit: int | None = None,
-        **options: Any,
+        **options: Unpack[QueryOptions],
     ) -> pa.Table:
         """The rows that match a filter, ascending by primary key.
 
         Args:
-            options: ``offset``, ``partitions``, ``filter_params``.
+            options: see :class:`QueryOptions`.
 
         Raises:
             InvalidParameter, QueryPlanError, CorruptionError.
@@ -117,18 +142,24 @@ class Reader:
         return self._engine.query(self._version(), request)
 
     def get(
-        self, ids: Any, *, output_fields: Sequence[str] = ("*",), **options: Any
+        self,
+        ids: Any,
+        *,
+        output_fields: Sequence[str] = ("*",),
+        partitions: Sequence[str] | None = None,
     ) -> pa.Table:
         """The rows of these primary keys, ascending; missing ones are skipped.
 
         Raises:
             InvalidParameter: the keys are not of the primary key's type.
         """
-        request = QueryRequest(output_fields=_names(output_fields), **options)
+        request = QueryRequest(
+            output_fields=_names(output_fields), partitions=partitions
+        )
         keys = [ids] if isinstance(ids, int | str) else ids
         return self._engine.get(self._version(), keys, request)
 
-    def count(self, filter: str = "", **options: Any) -> int:
+    def count(self, filter: str = "", **options: Unpack[QueryOptions]) -> int:
         """How many rows match; exact, and rows of a repeated key count each.
 
         Raises:
@@ -143,7 +174,7 @@ class Reader:
         *,
         batch_size: int = 1000,
         output_fields: Sequence[str] = ("*",),
-        **options: Any,
+        **options: Unpack[QueryOptions],
     ) -> Iterator[pa.Table]:
         """All matching rows as of now, in tables of up to ``batch_size`` rows.
 
@@ -158,14 +189,16 @@ class Reader:
         return self._engine.iterate(self._version(), request, batch_size)
 
     def explain(
-        self, query: Any, *, limit: int = 10, filter: str = "", **options: Any
+        self,
+        query: Any,
+        *,
+        limit: int = 10,
+        filter: str = "",
+        params: Mapping[str, Any] | None = None,
+        **options: Unpack[SearchOptions],
     ) -> list[dict[str, Any]]:
-        """How a search was done in each segment: strategy, numbers and reason.
-
-        Takes the arguments of :meth:`search`.
-        """
-        options["output_fields"] = _names(options.get("output_fields", ()))
-        request = SearchRequest(limit=limit, filter=filter, **options)
+        """How a search was done in each segment: strategy, numbers and reason."""
+        request = SearchRequest(limit=limit, filter=filter, params=params, **options)
         plan = self._engine.plan_search(request)
         queries = query_matrix(plan.field, query)
         hits = self._engine.search(self._version(), plan, queries)

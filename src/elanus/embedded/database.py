@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from elanus.app import OpenDatabase, World, open_database
 from elanus.config import Settings
@@ -19,7 +19,7 @@ from elanus.schema.schema import CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
 
 
-def open(  # noqa: A001
+def open(
     path: str | os.PathLike[str],
     *,
     read_only: bool = False,
@@ -44,6 +44,21 @@ def open(  # noqa: A001
     return Database(open_database(Path(path), world, read_only=read_only), Path(path))
 
 
+class CollectionOptions(TypedDict, total=False):
+    """Further choices when a collection is created.
+
+    Attributes:
+        id_type: "int" (INT64, the default) or "str" (VARCHAR).
+        auto_id: ids are made on insert.
+        dynamic: whether columns that are no field are kept; by default only without a
+            schema.
+    """
+
+    id_type: str
+    auto_id: bool
+    dynamic: bool
+
+
 class Database:
     """An open database. Close it, or use it as a context manager."""
 
@@ -59,9 +74,7 @@ class Database:
         *,
         dim: int | None = None,
         metric: str = "COSINE",
-        id_type: str = "int",
-        auto_id: bool = False,
-        dynamic: bool | None = None,
+        **options: Unpack[CollectionOptions],
     ) -> Collection:
         """Create a collection, from a schema or just from a dimension.
 
@@ -72,17 +85,17 @@ class Database:
         Args:
             schema: all fields; then ``dim``, ``id_type`` and ``auto_id`` are not used.
             metric: L2, IP or COSINE, until an index says otherwise.
-            id_type: "int" (INT64) or "str" (VARCHAR).
-            auto_id: ids are made on insert.
-            dynamic: whether columns that are no field are kept; by default only
-                without a schema.
+            options: see :class:`CollectionOptions`.
 
         Raises:
             InvalidParameter, MissingParameter, FieldNameInvalid: a rule is broken, or
                 a different collection has this name.
         """
+        dynamic = options.get("dynamic")
         if schema is None:
-            schema = _quick_schema(dim, id_type, auto_id)
+            schema = _quick_schema(
+                dim, options.get("id_type", "int"), options.get("auto_id", False)
+            )
             dynamic = True if dynamic is None else dynamic
         elif not isinstance(schema, CollectionSchema):
             schema = CollectionSchema(tuple(schema))

@@ -65,7 +65,9 @@ def query_matrix(field: FieldSchema, query: Any) -> Vectors:
     try:
         matrix = np.asarray(query, dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise InvalidParameter(f"a query is not a vector of numbers: {error}") from error
+        raise InvalidParameter(
+            f"a query is not a vector of numbers: {error}"
+        ) from error
     if matrix.ndim == 1:
         matrix = matrix.reshape(1, -1)
     if matrix.ndim != 2 or matrix.shape[1] != field.dim:

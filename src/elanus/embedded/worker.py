@@ -63,9 +63,7 @@ def _serve(store: LocalFileStore, line: bytes, answers: BinaryIO) -> None:
     tell(accepted=True)
     try:
         job = job_from_dict(orjson.loads(line))
-        result = run_job(
-            store, job, lambda share: tell(progress=share), lambda: False
-        )
+        result = run_job(store, job, lambda share: tell(progress=share), lambda: False)
     except JobFailed as error:
         tell(failed=str(error))
     else:

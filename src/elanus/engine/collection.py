@@ -115,9 +115,7 @@ class Collection:
 
         Raises: as :meth:`insert`.
         """
-        record = delete_record(
-            self.schema, keys, self._named_partitions(partitions)
-        )
+        record = delete_record(self.schema, keys, self._named_partitions(partitions))
         return self.shard.write(record) if len(record.keys) else Outcome()
 
     def delete_where(
@@ -198,7 +196,9 @@ class Collection:
                     self._plans[key] = plan
         return plan
 
-    def search(self, version: Version, plan: SearchPlan, queries: Vectors) -> SearchHits:
+    def search(
+        self, version: Version, plan: SearchPlan, queries: Vectors
+    ) -> SearchHits:
         """Run a search; queries are (nq, dim) float32, C, finite.
 
         Raises:
@@ -215,9 +215,7 @@ class Collection:
         plan = plan_query(self._definition, request)
         return query(version, plan, self._fresh_rng())
 
-    def get(
-        self, version: Version, keys: Any, request: QueryRequest
-    ) -> pa.Table:
+    def get(self, version: Version, keys: Any, request: QueryRequest) -> pa.Table:
         """Rows of these primary keys, ascending; missing ones are skipped.
 
         Raises:

@@ -185,7 +185,7 @@ class LocalShard:
         deleted = 0
         for segment in self.segments():
             n_rows = segment.n_rows
-            which, offsets = segment.find(keys, n_rows)
+            _, offsets = segment.find(keys, n_rows)
             live = self.partitions if partitions is None else partitions
             offsets = _of_partitions(segment, offsets, live)
             if len(offsets):
@@ -284,9 +284,7 @@ class LocalShard:
         kept = [s for s in self.sealed if id(s) not in gone]
         self.sealed = sorted([*kept, *added], key=lambda segment: segment.id)
         self.frozen = [f for f in self.frozen if id(f.segment) not in gone]
-        self.persisted = {
-            s.id: self.persisted.get(s.id, 0) for s in self.sealed
-        }
+        self.persisted = {s.id: self.persisted.get(s.id, 0) for s in self.sealed}
         self.manifest = manifest
         self.publish()
         self.has_room.notify_all()

@@ -18,7 +18,6 @@ from elanus.segment.base import Segment
 from elanus.segment.deletes import Mask
 from elanus.segment.keys import Key, Keys
 
-
 CACHED_MASKS = 256
 
 
@@ -120,7 +119,7 @@ class Version:
         known: list[Offsets] | None = self.cache.get(key)
         if known is not None:
             return known
-        values = sorted(self.repeated_keys)  # type: ignore[type-var]
+        values = sorted(self.repeated_keys)
         keys = Keys.of(pa.array(values, self.schema.primary.arrow_type))
         newest: dict[int, tuple[int, int, int]] = {}
         older: list[list[int]] = [[] for _ in self.views]

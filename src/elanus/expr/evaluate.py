@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -106,22 +107,22 @@ def _always(condition: p.Always, source: ColumnSource) -> Mask:
 
 
 def _and(condition: p.And, source: ColumnSource) -> Mask:
-    """Cheap parts first; the costly ones on the rows that are left, if those are few."""
+    """Cheap parts first; costly ones on the rows that are left, if those are few."""
     costly = [part for part in condition.parts if is_costly(part)]
     if not costly or len(costly) == len(condition.parts):
-        return conjunction([truth(part, source) for part in condition.parts])
-    cheap = [part for part in condition.parts if part not in costly]
-    mask = conjunction([truth(part, source) for part in cheap])
+        return conjunction(truth(part, source) for part in condition.parts)
+    cheap = [part for part in condition.parts if not is_costly(part)]
+    mask = conjunction(truth(part, source) for part in cheap)
     rows = rows_left(mask)
     if rows.size * FEW_ROWS_LEFT > source.n_rows:
-        return conjunction([mask, *(truth(part, source) for part in costly)])
+        return conjunction(chain((mask,), (truth(part, source) for part in costly)))
     narrowed = NarrowedSource(source, rows)
-    inner = conjunction([truth(part, narrowed) for part in costly])
+    inner = conjunction(truth(part, narrowed) for part in costly)
     return conjunction_at(mask, rows, inner)
 
 
 def _or(condition: p.Or, source: ColumnSource) -> Mask:
-    return disjunction([truth(part, source) for part in condition.parts])
+    return disjunction(truth(part, source) for part in condition.parts)
 
 
 def _not(condition: p.Not, source: ColumnSource) -> Mask:

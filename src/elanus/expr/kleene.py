@@ -5,7 +5,7 @@ Source: S. C. Kleene, "Introduction to Metamathematics", 1952, §64.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -45,37 +45,36 @@ def invert(mask: Mask) -> Mask:
     return where_known(mask.true, mask.unknown)
 
 
-def conjunction(masks: Sequence[Mask]) -> Mask:
-    """True where all are true, unknown where none is false and some is unknown."""
-    true = masks[0].true
-    if all(mask.unknown is None for mask in masks):
-        for mask in masks[1:]:
-            true &= mask.true
-        return Mask(true)
-    possible = _possible(masks[0])
-    for mask in masks[1:]:
-        possible &= _possible(mask)
-    for mask in masks[1:]:
+def conjunction(masks: Iterable[Mask]) -> Mask:
+    """True where all are true, unknown where none is false and some is unknown.
+
+    Takes one mask at a time, so that a chain of thousands needs room for two.
+    """
+    remaining = iter(masks)
+    true, unknown = next(remaining)
+    possible = None if unknown is None else true | unknown
+    for mask in remaining:
+        if mask.unknown is not None:
+            possible = true.copy() if possible is None else possible
+            possible &= mask.true | mask.unknown
+        elif possible is not None:
+            possible &= mask.true
         true &= mask.true
-    return Mask(true, possible & ~true)
+    return Mask(true) if possible is None else Mask(true, possible & ~true)
 
 
-def disjunction(masks: Sequence[Mask]) -> Mask:
-    """True where some is true, unknown where none is true and some is unknown."""
-    true = masks[0].true
-    for mask in masks[1:]:
+def disjunction(masks: Iterable[Mask]) -> Mask:
+    """True where some is true, unknown where none is true and some is unknown.
+
+    Takes one mask at a time, as :func:`conjunction` does.
+    """
+    remaining = iter(masks)
+    true, unknown = next(remaining)
+    for mask in remaining:
         true |= mask.true
-    unknowns = [mask.unknown for mask in masks if mask.unknown is not None]
-    if not unknowns:
-        return Mask(true)
-    unknown = unknowns[0] & ~true
-    for other in unknowns[1:]:
-        unknown |= other & ~true
-    return Mask(true, unknown)
-
-
-def _possible(mask: Mask) -> Bools:
-    return mask.true.copy() if mask.unknown is None else mask.true | mask.unknown
+        if mask.unknown is not None:
+            unknown = mask.unknown if unknown is None else unknown | mask.unknown
+    return Mask(true) if unknown is None else Mask(true, unknown & ~true)
 
 
 def mask_from_arrow(answer: pa.BooleanArray) -> Mask:

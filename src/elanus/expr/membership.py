@@ -37,8 +37,8 @@ class Members:
 
     @cached_property
     def integers(self) -> npt.NDArray[np.int64]:
-        """The distinct members, ascending."""
-        return np.unique(np.array(self.values, np.int64))
+        """The members, in the order given."""
+        return np.array(self.values, np.int64)
 
     @cached_property
     def doubles(self) -> npt.NDArray[np.float64]:
@@ -49,12 +49,17 @@ class Members:
     @cached_property
     def table(self) -> npt.NDArray[np.bool_] | None:
         """Flags of the integers from one below the least to one above the greatest."""
-        span = int(self.integers[-1]) - int(self.integers[0]) + 3
+        span = int(self.integers.max()) - self.least + 3
         if span > _TABLE_FLAGS:
             return None
         flags = np.zeros(span, np.bool_)
-        flags[self.integers - self.integers[0] + 1] = True
+        flags[self.integers - self.least + 1] = True
         return flags
+
+    @cached_property
+    def least(self) -> int:
+        """The smallest integer."""
+        return int(self.integers.min())
 
 
 def is_among(values: npt.NDArray[Any] | pa.Array, members: Members) -> Bools:
@@ -87,8 +92,7 @@ def _integers_among(values: npt.NDArray[Any], members: Members) -> Bools:
     table = members.table
     if table is not None:
         # The difference may wrap round, but never into the table: it is one-to-one.
-        first = np.int64(members.integers[0])
-        places = np.subtract(values, first, dtype=np.int64)
+        places = np.subtract(values, np.int64(members.least), dtype=np.int64)
         places += 1
         found: Bools = table.take(places, mode="clip")
         return found

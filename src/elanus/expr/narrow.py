@@ -64,7 +64,7 @@ def rows_left(mask: Mask) -> npt.NDArray[np.int64]:
 
 
 def conjunction_at(mask: Mask, rows: npt.NDArray[np.int64], inner: Mask) -> Mask:
-    """``mask`` and an answer for only ``rows``; all other rows are false in ``mask``."""
+    """``mask`` and an answer for ``rows`` alone; all others are false in ``mask``."""
     unknown = None if mask.unknown is None else mask.unknown[rows]
     both = conjunction([Mask(mask.true[rows], unknown), inner])
     true = np.zeros_like(mask.true)

@@ -159,11 +159,13 @@ def _smallest(
 
 
 def recall(found: Offsets, truth: npt.NDArray[np.int64]) -> float:
-    """Share of the true rows that were found; 1.0 where there are none."""
-    if truth.size == 0:
-        return 1.0
+    """Share of the true rows that were found, (nq, k) each; 1.0 where there are none.
+
+    Empty places of either count for nothing.
+    """
+    wanted = int((truth != NO_ROW).sum())
     hits = sum(
-        len(np.intersect1d(mine[mine != NO_ROW], theirs))
+        len(np.intersect1d(mine, theirs[theirs != NO_ROW]))
         for mine, theirs in zip(found, truth, strict=True)
     )
-    return hits / truth.size
+    return hits / wanted if wanted else 1.0

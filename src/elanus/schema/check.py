@@ -20,11 +20,24 @@ from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
 
 RESERVED_NAMES = frozenset({"RowID", "Timestamp", "__virtual_pk__"})
-_KEYWORDS_LOWER = (
-    "like exists and or not in json_contains json_contains_all json_contains_any "
-    "array_contains array_contains_all array_contains_any array_length text_match "
-    "phrase_match random_sample"
-).split()
+_KEYWORDS_LOWER = [
+    "like",
+    "exists",
+    "and",
+    "or",
+    "not",
+    "in",
+    "json_contains",
+    "json_contains_all",
+    "json_contains_any",
+    "array_contains",
+    "array_contains_all",
+    "array_contains_any",
+    "array_length",
+    "text_match",
+    "phrase_match",
+    "random_sample",
+]
 KEYWORDS = frozenset(
     [DYNAMIC_FIELD, "true", "True", "TRUE", "false", "False", "FALSE"]
     + _KEYWORDS_LOWER
@@ -182,7 +195,9 @@ def _check_primary(fields: tuple[FieldSchema, ...]) -> None:
             f"there are more than one primary key, field name = {names}"
         )
     if not primaries[0].dtype.row.can_be_pk:
-        raise InvalidParameter("the data type of primary key should be Int64 or VarChar")
+        raise InvalidParameter(
+            "the data type of primary key should be Int64 or VarChar"
+        )
     if any(f.is_dynamic for f in fields):
         raise InvalidParameter("cannot explicitly set a field as a dynamic field")
 
@@ -191,7 +206,8 @@ def _check_auto_id(fields: tuple[FieldSchema, ...]) -> None:
     for f in fields:
         if f.auto_id and not f.is_primary:
             raise InvalidParameter(
-                f"only primary field can speficy AutoID with true, field name = {f.name}"
+                f"only primary field can speficy AutoID with true, "
+                f"field name = {f.name}"
             )
 
 

@@ -94,7 +94,7 @@ def _encode_integer(field: FieldSchema, values: Any) -> pa.Array:
         return array.cast(target)
     except pa.ArrowInvalid:
         pass
-    bounds = np.iinfo(field.dtype.row.numpy)  # type: ignore[arg-type]
+    bounds = np.iinfo(field.dtype.row.numpy)
     for row, value in enumerate(array.to_pylist()):
         if value is not None and not bounds.min <= value <= bounds.max:
             raise InvalidParameter(
@@ -175,9 +175,12 @@ def json_bytes(value: Any) -> bytes:
 def _encode_json(field: FieldSchema, values: Any) -> pa.Array:
     """Python values become JSON text; ``bytes`` are taken as JSON text already."""
     if isinstance(values, pa.Array):
-        if pa.types.is_large_binary(values.type) or pa.types.is_binary(values.type):
-            values = values.to_pylist()
-        elif pa.types.is_large_string(values.type) or pa.types.is_string(values.type):
+        if (
+            pa.types.is_large_binary(values.type)
+            or pa.types.is_binary(values.type)
+            or pa.types.is_large_string(values.type)
+            or pa.types.is_string(values.type)
+        ):
             values = values.to_pylist()
         else:
             values = values.to_pylist()
@@ -349,7 +352,8 @@ def _matrix_from_arrow(field: FieldSchema, values: pa.Array) -> np.ndarray[Any, 
         raise _mismatch(field, "float vector", values)
     if not pa.types.is_floating(flat.type) or flat.null_count:
         raise _mismatch(field, "float vector", values)
-    return flat.to_numpy(zero_copy_only=False).reshape(len(values), dim)
+    matrix: np.ndarray[Any, Any] = flat.to_numpy(zero_copy_only=False)
+    return matrix.reshape(len(values), dim)
 
 
 def check_finite(matrix: Vectors) -> None:

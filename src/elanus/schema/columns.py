@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,9 @@ import pyarrow as pa
 
 from elanus.schema.schema import CollectionSchema, FieldSchema
 
-Vectors = npt.NDArray[np.float32]
-Column = pa.Array | Vectors
-Offsets = npt.NDArray[np.int64]
+Vectors: TypeAlias = npt.NDArray[np.float32]
+Column: TypeAlias = pa.Array | Vectors
+Offsets: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

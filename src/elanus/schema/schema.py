@@ -52,6 +52,7 @@ class FieldSchema:
 
     @property
     def is_vector(self) -> bool:
+        """Whether values are vectors."""
         return self.dtype.is_vector
 
     @cached_property
@@ -115,14 +116,17 @@ class CollectionSchema:
 
     @cached_property
     def by_name(self) -> dict[str, FieldSchema]:
+        """Fields by name."""
         return {f.name: f for f in self.fields}
 
     @cached_property
     def by_id(self) -> dict[int, FieldSchema]:
+        """Fields by id."""
         return {f.id: f for f in self.fields}
 
     @cached_property
     def primary(self) -> FieldSchema:
+        """The primary key."""
         return next(f for f in self.fields if f.is_primary)
 
     @cached_property
@@ -132,6 +136,7 @@ class CollectionSchema:
 
     @cached_property
     def vectors(self) -> tuple[FieldSchema, ...]:
+        """Every vector field."""
         return tuple(f for f in self.fields if f.is_vector)
 
     @cached_property

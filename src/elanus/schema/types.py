@@ -81,6 +81,7 @@ class TypeRow:
 
     @property
     def is_vector(self) -> bool:
+        """Whether values are vectors."""
         return self.family == "vector"
 
 

@@ -1,1 +1,1 @@
-"""Columns, deletes and indexes of one slice of rows: growing in memory, sealed on files."""
+"""One slice of rows: its columns, deletes and indexes, in memory or on files."""

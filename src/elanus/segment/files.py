@@ -166,7 +166,7 @@ def write_segment(
     """
     scalars = schema.scalars
     arrays = [to_arrow(rows.batch.columns[f.id]) for f in scalars]
-    fields = list(arrow_schema(scalars)) + [pa.field(TS_COLUMN, pa.int64())]
+    fields = [*arrow_schema(scalars), pa.field(TS_COLUMN, pa.int64())]
     table = pa.RecordBatch.from_arrays(
         [*arrays, pa.array(rows.ts)], schema=pa.schema(fields)
     )

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from elanus.distance.kernels import Floats, VectorBlock, inverse_norms
-from elanus.distance.metrics import Metric
+from elanus.distance.kernels import VectorBlock, inverse_norms
+from elanus.distance.metrics import Floats, Metric
 from elanus.expr.jsonpath import PathColumn, extract
 from elanus.index.base import VectorIndex
 from elanus.schema.columns import Batch, Column, Offsets, Vectors, copied
@@ -98,7 +98,9 @@ class GrowingSegment:
         return sum(matrix.strides[0] for matrix in self._vectors.values())
 
     def _index_keys(self, batch: Batch, start: int, partition: int) -> Offsets:
-        keys: list[Key] = batch.columns[self.schema.primary.id].to_pylist()
+        column = batch.columns[self.schema.primary.id]
+        assert isinstance(column, pa.Array)
+        keys: list[Key] = column.to_pylist()
         end = start + len(keys)
         newest = self._newest
         self._older[start:end] = -1
@@ -124,6 +126,7 @@ class GrowingSegment:
     # --- reading ---------------------------------------------------------------
 
     def column(self, field_id: int, n_rows: int) -> pa.Array:
+        """See :class:`elanus.segment.base.Segment`."""
         joined = self._joined.get(field_id)
         if joined is None or len(joined) < n_rows:
             joined = self._join(field_id, joined)
@@ -144,6 +147,7 @@ class GrowingSegment:
     def json_path(
         self, field_id: int, path: tuple[str | int, ...], n_rows: int
     ) -> PathColumn:
+        """See :class:`elanus.segment.base.Segment`."""
         known = self._decoded.get((field_id, path))
         if known is None or known.n_rows != n_rows:
             column = extract(self.column(field_id, n_rows), path)
@@ -152,9 +156,11 @@ class GrowingSegment:
         return known.column
 
     def vectors(self, field_id: int, n_rows: int) -> Vectors:
+        """See :class:`elanus.segment.base.Segment`."""
         return self._vectors[field_id][:n_rows]
 
     def block(self, field_id: int, metric: Metric, n_rows: int) -> VectorBlock:
+        """See :class:`elanus.segment.base.Segment`."""
         vectors = self.vectors(field_id, n_rows)
         if not metric.row.normalises:
             return VectorBlock(vectors, metric)
@@ -167,6 +173,7 @@ class GrowingSegment:
         return VectorBlock(vectors, metric, norms[:n_rows])
 
     def take(self, field_id: int, offsets: Offsets) -> Column:
+        """See :class:`elanus.segment.base.Segment`."""
         matrix = self._vectors.get(field_id)
         if matrix is not None:
             return matrix[offsets]
@@ -174,22 +181,27 @@ class GrowingSegment:
         return self.column(field_id, n_rows).take(pa.array(offsets))
 
     def row_ts(self, n_rows: int) -> npt.NDArray[np.int64]:
+        """See :class:`elanus.segment.base.Segment`."""
         return self._ts[:n_rows]
 
     def row_ts_at(self, offsets: Offsets) -> npt.NDArray[np.int64]:
+        """See :class:`elanus.segment.base.Segment`."""
         return self._ts[offsets]
 
     def in_partitions(self, partitions: frozenset[int], n_rows: int) -> Mask | None:
+        """See :class:`elanus.segment.base.Segment`."""
         if self._partitions_seen <= partitions:
             return None
         return np.isin(self._partitions[:n_rows], np.array(sorted(partitions)))
 
     def partition_at(self, offsets: Offsets) -> npt.NDArray[np.int64]:
+        """See :class:`elanus.segment.base.Segment`."""
         return self._partitions[offsets]
 
     def find(
         self, keys: Keys, n_rows: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """See :class:`elanus.segment.base.Segment`."""
         which: list[int] = []
         offsets: list[int] = []
         newest = self._newest
@@ -203,7 +215,9 @@ class GrowingSegment:
         return np.array(which, np.int64), np.array(offsets, np.int64)
 
     def index(self, field_id: int) -> VectorIndex | None:
+        """See :class:`elanus.segment.base.Segment`."""
         return None
 
     def ranges(self) -> Ranges | None:
+        """See :class:`elanus.segment.base.Segment`."""
         return None

@@ -25,7 +25,8 @@ Key = int | str
 def codes_of(keys: pa.Array) -> Codes:
     """The code of every key, (n,) int64, in the keys' own order."""
     if pa.types.is_integer(keys.type):
-        return keys.to_numpy(zero_copy_only=False)
+        whole: Codes = keys.to_numpy(zero_copy_only=False)
+        return whole
     digest = xxhash.xxh3_64_intdigest
     unsigned = np.fromiter(
         (digest(key.encode()) for key in keys.to_pylist()), np.uint64, len(keys)
@@ -64,14 +65,12 @@ class Keys:
         return slice(start, stop)
 
 
-def matches_in(
-    sorted_codes: Codes, wanted: Codes
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def matches_in(sorted_codes: Codes, wanted: Codes) -> tuple[Offsets, Offsets]:
     """Where ascending ``wanted`` codes occur in ascending ``sorted_codes``.
 
     Returns:
-        Index into ``wanted`` and position in ``sorted_codes`` of every match, duplicates
-        in ``sorted_codes`` included.
+        Index into ``wanted`` and position in ``sorted_codes`` of every match, also of
+        duplicates in ``sorted_codes``.
     """
     left = np.searchsorted(sorted_codes, wanted, "left")
     inside = left < len(sorted_codes)

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from elanus.distance.kernels import Floats, VectorBlock, inverse_norms
-from elanus.distance.metrics import Metric
+from elanus.distance.kernels import VectorBlock, inverse_norms
+from elanus.distance.metrics import Floats, Metric
 from elanus.errors import CorruptionError
 from elanus.expr.jsonpath import PathColumn, extract
 from elanus.index.base import VectorIndex
@@ -57,11 +57,13 @@ class SealedSegment:
     # --- reading ---------------------------------------------------------------
 
     def column(self, field_id: int, n_rows: int) -> pa.Array:
+        """See :class:`elanus.segment.base.Segment`."""
         return self._scalars.column(column_name(field_id))
 
     def json_path(
         self, field_id: int, path: tuple[str | int, ...], n_rows: int
     ) -> PathColumn:
+        """See :class:`elanus.segment.base.Segment`."""
         key = (field_id, path)
         with self._decoded_lock:
             known = self._decoded.get(key)
@@ -76,9 +78,11 @@ class SealedSegment:
         return column
 
     def vectors(self, field_id: int, n_rows: int) -> Vectors:
+        """See :class:`elanus.segment.base.Segment`."""
         return self._files[vector_file(field_id)].matrix(column_name(field_id))
 
     def block(self, field_id: int, metric: Metric, n_rows: int) -> VectorBlock:
+        """See :class:`elanus.segment.base.Segment`."""
         vectors = self.vectors(field_id, n_rows)
         if not metric.row.normalises:
             return VectorBlock(vectors, metric)
@@ -88,18 +92,24 @@ class SealedSegment:
         return VectorBlock(vectors, metric, norms)
 
     def take(self, field_id: int, offsets: Offsets) -> Column:
+        """See :class:`elanus.segment.base.Segment`."""
         if self.schema.by_id[field_id].is_vector:
             file = self._files[vector_file(field_id)]
             return from_arrow(file.take(column_name(field_id), offsets))
         return self._scalars.take(column_name(field_id), offsets)
 
     def row_ts(self, n_rows: int) -> npt.NDArray[np.int64]:
-        return self._scalars.column(TS_COLUMN).to_numpy()
+        """See :class:`elanus.segment.base.Segment`."""
+        stamps: Offsets = self._scalars.column(TS_COLUMN).to_numpy()
+        return stamps
 
     def row_ts_at(self, offsets: Offsets) -> npt.NDArray[np.int64]:
-        return self._scalars.take(TS_COLUMN, offsets).to_numpy()
+        """See :class:`elanus.segment.base.Segment`."""
+        stamps: Offsets = self._scalars.take(TS_COLUMN, offsets).to_numpy()
+        return stamps
 
     def in_partitions(self, partitions: frozenset[int], n_rows: int) -> Mask | None:
+        """See :class:`elanus.segment.base.Segment`."""
         if self.meta.partitions.keys() <= partitions:
             return None
         mask = np.zeros(self.n_rows, np.bool_)
@@ -109,11 +119,13 @@ class SealedSegment:
         return mask
 
     def partition_at(self, offsets: Offsets) -> npt.NDArray[np.int64]:
+        """See :class:`elanus.segment.base.Segment`."""
         return self.meta.partition_at(offsets)
 
     def find(
         self, keys: Keys, n_rows: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """See :class:`elanus.segment.base.Segment`."""
         part = keys.within(*self.meta.key_range)
         if part.start >= part.stop:
             return np.empty(0, np.int64), np.empty(0, np.int64)
@@ -141,6 +153,7 @@ class SealedSegment:
         return codes, self._keys.column("offset").to_numpy()
 
     def index(self, field_id: int) -> VectorIndex | None:
+        """See :class:`elanus.segment.base.Segment`."""
         attached = self._indexes.get(field_id)
         if attached is None:
             return None
@@ -157,6 +170,7 @@ class SealedSegment:
         return frozenset(self._indexes)
 
     def ranges(self) -> Ranges | None:
+        """See :class:`elanus.segment.base.Segment`."""
         return dict(self.meta.ranges)
 
     # --- what background work changes --------------------------------------------
@@ -171,9 +185,7 @@ class SealedSegment:
 
     def verify(self) -> list[str]:
         """Every damage found in the column files, one line each."""
-        return [
-            damage for file in self._files.values() for damage in file.verify_all()
-        ]
+        return [damage for file in self._files.values() for damage in file.verify_all()]
 
     def close(self) -> None:
         """Unmap the files. No reader may use the segment afterwards."""

@@ -1,9 +1,9 @@
 """Column files: one record batch as a plain Arrow IPC file, mapped and verified lazily.
 
-Owns the layout (one batch, uncompressed, buffers on 64-byte boundaries, block checksums
-kept beside in the segment's metadata; ``docs/formats/columns.md``) and the rule that no
-byte of a file is used before its block's checksum was found right. What the columns
-mean is the segment's business.
+Owns the layout (one batch, uncompressed, the first buffer on a 64-byte boundary, the
+others on 8, block checksums kept beside in the segment's metadata;
+``docs/formats/columns.md``) and the rule that no byte of a file is used before its
+block's checksum was found right. What the columns mean is the segment's business.
 """
 
 from __future__ import annotations
@@ -471,8 +471,9 @@ def _write_ipc(sink: _Sink, schema: pa.Schema, batch: pa.RecordBatch) -> None:
 def _aligned_schema(batch: pa.RecordBatch) -> pa.Schema:
     """The schema, padded so that the first buffer falls on a 64-byte boundary.
 
-    Arrow aligns buffers inside the body only, and metadata to 8 bytes. The padding is
-    an entry of the schema's metadata, found by writing one row to memory.
+    Arrow's Python writer aligns to 8 bytes. So a column of vectors without nulls, alone
+    in its file, lies on cache lines. The padding is an entry of the schema's metadata,
+    found by writing one row to memory.
     """
     padding = b""
     for _ in range(_ALIGNMENT // 8):

@@ -34,6 +34,7 @@ class IndexEntry:
     files: Mapping[str, FileStamp]
 
     def to_dict(self) -> dict[str, Any]:
+        """The durable form: plain JSON values."""
         return {
             "id": self.index_id,
             "definition": dict(self.definition),
@@ -43,6 +44,7 @@ class IndexEntry:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> IndexEntry:
+        """The inverse of :meth:`to_dict`."""
         files = {k: FileStamp.from_json(v) for k, v in data["files"].items()}
         return cls(data["id"], data["definition"], data["description"], files)
 
@@ -56,6 +58,7 @@ class SegmentEntry:
     indexes: Mapping[int, IndexEntry] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        """The durable form: plain JSON values."""
         return {
             "id": self.segment_id,
             "deletes": [stamp.to_json() for stamp in self.deletes],
@@ -64,6 +67,7 @@ class SegmentEntry:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SegmentEntry:
+        """The inverse of :meth:`to_dict`."""
         return cls(
             data["id"],
             tuple(FileStamp.from_json(stamp) for stamp in data["deletes"]),

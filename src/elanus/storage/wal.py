@@ -30,6 +30,7 @@ from elanus.errors import (
 )
 from elanus.storage.checksums import crc32c
 from elanus.storage.files import Buffer, FileStore
+from elanus.storage.interrupts import held_interrupts
 from elanus.storage.wal_frames import Frame, FrameHead
 from elanus.storage.wal_recovery import (
     LogEnd,
@@ -427,6 +428,10 @@ class Log:
 
     def _commit(self, group: _Group) -> None:
         """Lead one group through writing and applying."""
+        with held_interrupts():
+            self._lead(group)
+
+    def _lead(self, group: _Group) -> None:
         try:
             self._gather(group)
             group.error = self._write(group)

@@ -26,12 +26,15 @@ class ViewSource:
 
     @property
     def n_rows(self) -> int:
+        """Rows of the view."""
         return self.view.n_rows
 
     def column(self, field_id: int) -> pa.Array:
+        """A scalar column of the view."""
         return self.view.segment.column(field_id, self.view.n_rows)
 
     def json_path(self, field_id: int, path: tuple[str | int, ...]) -> PathColumn:
+        """The values at one path of a JSON column."""
         return self.view.segment.json_path(field_id, path, self.view.n_rows)
 
 

@@ -19,7 +19,6 @@ from elanus.index.base import SearchParams
 from elanus.index.params import parse_search_params
 from elanus.schema import limits
 from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
-from elanus.schema.types import DataType
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +139,7 @@ def plan_query(definition: CollectionDefinition, request: QueryRequest) -> Query
     """
     schema = definition.schema
     window = "invalid max query result window"
-    if request.limit is not None and (
-        not _is_int(request.limit) or request.limit <= 0
-    ):
+    if request.limit is not None and (not _is_int(request.limit) or request.limit <= 0):
         raise InvalidParameter(
             f"{window}, limit [{request.limit}] is invalid, should be greater than 0"
         )
@@ -281,5 +278,3 @@ def _dynamic_key(name: str) -> str:
     if name.startswith(f"{DYNAMIC_FIELD}[") and name.endswith("]"):
         return name[len(DYNAMIC_FIELD) + 2 : -2]
     return name
-
-

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from elanus.engine.read.filter import allowed_rows, matching_rows
-from elanus.engine.read.output import gather, output_columns
+from elanus.engine.read.output import output_columns
 from elanus.engine.read.plan import QueryPlan
 from elanus.engine.version import SegmentView, Version
 from elanus.expr.predicate import Predicate
@@ -55,9 +55,7 @@ def matching(version: Version, plan: QueryPlan, rng: np.random.Generator) -> Row
     primary = version.schema.primary.id
     parts, offsets, keys = [], [], []
     for position, view in enumerate(version.views):
-        allowed = allowed_rows(
-            version, position, plan.partitions, plan.predicate, rng
-        )
+        allowed = allowed_rows(version, position, plan.partitions, plan.predicate, rng)
         chosen = np.arange(view.n_rows) if allowed is None else allowed.offsets
         if not len(chosen):
             continue
@@ -89,7 +87,8 @@ def _smallest(values: pa.Array, count: int) -> Offsets:
         part = np.argpartition(values.to_numpy(), count - 1)[:count]
         return part.astype(np.int64, copy=False)
     chosen = pc.select_k_unstable(values, count, [("", "ascending")])
-    return chosen.to_numpy().astype(np.int64)
+    smallest: Offsets = chosen.to_numpy().astype(np.int64)
+    return smallest
 
 
 def count(
@@ -122,10 +121,8 @@ def iterate(
     ``offset`` of the plan are not looked at.
     """
     cursors = []
-    for position, view in enumerate(version.views):
-        allowed = allowed_rows(
-            version, position, plan.partitions, plan.predicate, rng
-        )
+    for position in range(len(version.views)):
+        allowed = allowed_rows(version, position, plan.partitions, plan.predicate, rng)
         if allowed is None or allowed.count:
             cursors.append(_Cursor(version, position, allowed, batch_rows))
     while cursors := [cursor for cursor in cursors if cursor.refill()]:

@@ -77,9 +77,7 @@ def search(
     for position, view in enumerate(version.views):
         if not view.n_rows:
             continue
-        allowed = allowed_rows(
-            version, position, plan.partitions, plan.predicate, rng
-        )
+        allowed = allowed_rows(version, position, plan.partitions, plan.predicate, rng)
         top, trace = _search_view(view, plan, queries, wanted, allowed)
         traces.append(trace)
         if top is not None:
@@ -97,9 +95,7 @@ def _search_view(
     segment, field_id = view.segment, plan.field.id
     count = view.n_rows if allowed is None else allowed.count
     if not count:
-        return None, SegmentTrace(
-            segment.id, view.n_rows, 0, segment.is_sealed, None
-        )
+        return None, SegmentTrace(segment.id, view.n_rows, 0, segment.is_sealed, None)
 
     def rows() -> VectorBlock:
         return segment.block(field_id, plan.metric, view.n_rows)

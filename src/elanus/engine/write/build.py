@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from elanus.engine.shard import LocalShard
-from elanus.engine.write.jobs import BuildJob, IsCancelled, Launcher, Progress
+from elanus.engine.write.jobs import BuildJob, Runner
 from elanus.errors import CorruptionError, StorageError
 from elanus.segment.attached import AttachedIndex
 from elanus.segment.sealed import SealedSegment
@@ -24,14 +24,7 @@ def definitions_by_field(shard: LocalShard) -> dict[int, Definition]:
     return dict(shard.index_definitions)
 
 
-def build(
-    shard: LocalShard,
-    segment_id: int,
-    field_id: int,
-    launcher: Launcher,
-    progress: Progress,
-    is_cancelled: IsCancelled,
-) -> bool:
+def build(shard: LocalShard, segment_id: int, field_id: int, runner: Runner) -> bool:
     """Build and publish an index; false if segment or definition has gone meanwhile.
 
     Raises:
@@ -43,7 +36,7 @@ def build(
     if definition is None or segment is None:
         return False
     target = (segment_id, field_id, definition)
-    entry = run_build(shard, target, launcher, progress, is_cancelled)
+    entry = run_build(shard, target, runner)
     published = _publish(shard, segment, field_id, entry)
     if not published:
         shard.node.trash.add(index_folder(shard.id, entry.index_id))
@@ -56,13 +49,7 @@ def find_sealed(shard: LocalShard, segment_id: int) -> SealedSegment | None:
         return next((s for s in shard.sealed if s.id == segment_id), None)
 
 
-def run_build(
-    shard: LocalShard,
-    target: BuildTarget,
-    launcher: Launcher,
-    progress: Progress,
-    is_cancelled: IsCancelled,
-) -> IndexEntry:
+def run_build(shard: LocalShard, target: BuildTarget, runner: Runner) -> IndexEntry:
     """Have the worker build one index; nothing is published.
 
     Raises:
@@ -80,7 +67,7 @@ def run_build(
         shard.node.settings.worker_threads or os.cpu_count() or 1,
     )
     try:
-        result = launcher.run(job, progress, is_cancelled)
+        result = runner.run(job)
     except BaseException:
         shard.node.trash.add(index_folder(shard.id, index_id))
         raise
@@ -139,9 +126,7 @@ def attach_known(shard: LocalShard) -> None:
                 drop_index(shard, segment, field_id)
                 continue
             try:
-                opened = AttachedIndex(
-                    shard.node.store, index.description, index.files
-                )
+                opened = AttachedIndex(shard.node.store, index.description, index.files)
             except (CorruptionError, StorageError) as error:
                 shard.damages.append(str(error))
                 drop_index(shard, segment, field_id)

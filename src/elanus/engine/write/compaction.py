@@ -21,13 +21,10 @@ from elanus.engine.write.build import definitions_by_field, run_build
 from elanus.engine.write.flush import with_deletes
 from elanus.engine.write.jobs import (
     CompactJob,
-    IsCancelled,
-    Launcher,
-    Progress,
+    Runner,
     kept_rows,
     merge_order,
 )
-from elanus.errors import Cancelled
 from elanus.schema.columns import Offsets
 from elanus.segment.attached import AttachedIndex
 from elanus.segment.files import read_meta
@@ -64,13 +61,7 @@ class Merged:
     carried: int = 0
 
 
-def compact(
-    shard: LocalShard,
-    segment_ids: Sequence[int],
-    launcher: Launcher,
-    progress: Progress,
-    is_cancelled: IsCancelled,
-) -> bool:
+def compact(shard: LocalShard, segment_ids: Sequence[int], runner: Runner) -> bool:
     """Merge these segments; false if one of them has gone meanwhile.
 
     Raises:
@@ -82,7 +73,7 @@ def compact(
         return False
     merged = None
     if any(len(s.dropped) < s.segment.n_rows for s in sources):
-        merged = _merge(shard, sources, launcher, progress, is_cancelled)
+        merged = _merge(shard, sources, runner)
     published = _publish(shard, sources, merged)
     if not published and merged is not None:
         _discard(shard, merged)
@@ -139,13 +130,7 @@ def dead_rows(
     return np.flatnonzero(dead)
 
 
-def _merge(
-    shard: LocalShard,
-    sources: list[_Source],
-    launcher: Launcher,
-    progress: Progress,
-    is_cancelled: IsCancelled,
-) -> Merged:
+def _merge(shard: LocalShard, sources: list[_Source], runner: Runner) -> Merged:
     node = shard.node
     segment_id = node.ids.next()
     stamps = [_write_dropped(shard, source) for source in sources]
@@ -160,7 +145,7 @@ def _merge(
     definitions = definitions_by_field(shard)
     indexed = {f for s in sources for f in s.segment.indexed_fields()}
     try:
-        launcher.run(job, lambda share: progress(share * 0.3), is_cancelled)
+        runner.part(0.0, 0.3).run(job)
         meta = read_meta(node.store, folder)
         segment = SealedSegment(node.store, folder, meta, shard.schema)
         merged = Merged(segment, {})
@@ -169,9 +154,7 @@ def _merge(
                 merged.indexes[field_id] = run_build(
                     shard,
                     (segment_id, field_id, definitions[field_id]),
-                    launcher,
-                    lambda share: progress(0.3 + share * 0.7),
-                    is_cancelled,
+                    runner.part(0.3, 1.0),
                 )
     except BaseException:
         node.trash.add(folder)
@@ -191,9 +174,7 @@ def _write_dropped(shard: LocalShard, source: _Source) -> FileStamp | None:
     return write_columns(shard.node.store, name, batch)
 
 
-def _publish(
-    shard: LocalShard, sources: list[_Source], merged: Merged | None
-) -> bool:
+def _publish(shard: LocalShard, sources: list[_Source], merged: Merged | None) -> bool:
     with shard.manifest_lock:
         with shard.state_lock:
             present = {id(segment) for segment in shard.sealed}

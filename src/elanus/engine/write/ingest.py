@@ -71,7 +71,9 @@ def rows_record(
     assert isinstance(primary, pa.Array)
     keys = Keys.of(primary)
     if upsert and len(set(keys.values)) < n_rows:
-        raise InvalidParameter("duplicate primary keys are not allowed in the same batch")
+        raise InvalidParameter(
+            "duplicate primary keys are not allowed in the same batch"
+        )
     return RowsRecord(batch, keys, partition, upsert)
 
 

@@ -83,6 +83,28 @@ class Launcher(Protocol):
         """End all processes; jobs under way are cancelled."""
 
 
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """A launcher with whom to tell of progress and how to know of cancellation."""
+
+    launcher: Launcher
+    progress: Progress
+    is_cancelled: IsCancelled
+
+    def run(self, job: Job) -> Mapping[str, Any]:
+        """Run a job; see :meth:`Launcher.run`."""
+        return self.launcher.run(job, self.progress, self.is_cancelled)
+
+    def part(self, start: float, end: float) -> Runner:
+        """The same for a part of the work, from one share done to another."""
+        span = end - start
+        return Runner(
+            self.launcher,
+            lambda share: self.progress(start + span * share),
+            self.is_cancelled,
+        )
+
+
 class InlineLauncher:
     """Runs jobs in the calling thread: for tests, and where no process can start."""
 
@@ -246,9 +268,7 @@ def merge_order(metas: list[SegmentMeta], kept: list[Offsets]) -> Offsets | None
     Sorted by partition, otherwise as the sources stand; ``None`` for no change. The
     worker writes in this order and the shard maps offsets by it, so both call this.
     """
-    parts = [
-        meta.partition_at(rows) for meta, rows in zip(metas, kept, strict=True)
-    ]
+    parts = [meta.partition_at(rows) for meta, rows in zip(metas, kept, strict=True)]
     partitions = np.concatenate(parts)
     if (np.diff(partitions) >= 0).all():
         return None

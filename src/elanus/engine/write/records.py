@@ -36,6 +36,7 @@ class RowsRecord:
 
     @property
     def kind(self) -> int:
+        """Number of the kind in log frames."""
         return UPSERT if self.upsert else INSERT
 
     def payload(self, schema: CollectionSchema) -> list[bytes | pa.Buffer]:
@@ -54,6 +55,7 @@ class DeleteRecord:
 
     @property
     def kind(self) -> int:
+        """Number of the kind in log frames."""
         return DELETE
 
     def payload(self, schema: CollectionSchema) -> list[bytes | pa.Buffer]:

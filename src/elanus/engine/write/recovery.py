@@ -63,8 +63,12 @@ def _open_sealed(
     segment = SealedSegment(store, folder, read_meta(store, folder), schema)
     for stamp in entry.deletes:
         file = ColumnFile(store, stamp)
-        rows = (file.column(name).to_numpy() for name in ("offset", "ts", "reason"))
-        segment.hidden.extend(*rows, segment.n_rows)
+        segment.hidden.extend(
+            file.column("offset").to_numpy(),
+            file.column("ts").to_numpy(),
+            file.column("reason").to_numpy(),
+            segment.n_rows,
+        )
         file.close()
     return segment
 

@@ -1,0 +1,156 @@
+"""Index parameters: ranges, defaults, and the texts that Milvus' clients expect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from elanus.errors import InvalidParameter
+from elanus.index.params import (
+    BUILD_PARAMETERS,
+    SearchParameterError,
+    parse_build_params,
+    parse_search_params,
+)
+from elanus.index.registry import KINDS, index_kind
+
+BAD_BUILDS: list[tuple[str, dict[str, Any], str]] = [
+    ("HNSW", {"M": "-1"}, "param 'M' (-1) should be in range [2, 2048]"),
+    ("HNSW", {"M": 2049}, "param 'M' (2049) should be in range [2, 2048]"),
+    (
+        "HNSW",
+        {"efConstruction": "0"},
+        "param 'efConstruction' (0) should be in range [1, 2147483647]",
+    ),
+    ("IVF_FLAT", {"nlist": 0}, "param 'nlist' (0) should be in range [1, 65536]"),
+    ("IVF_SQ8", {"nlist": "65537"}, "'nlist' (65537) should be in range [1, 65536]"),
+    ("IVF_PQ", {"m": "-1"}, "param 'm' (-1) should be in range [1, 65536]"),
+    ("IVF_PQ", {"m": 4, "nbits": 25}, "'nbits' (25) should be in range [1, 24]"),
+    ("HNSW", {"M": "True"}, "invalid integer value, key: 'M', value: 'True'"),
+    ("HNSW", {"M": True}, "invalid integer value, key: 'M', value: 'True'"),
+    ("HNSW", {"M": [16]}, "invalid integer value, key: 'M', value: '[16]'"),
+    ("HNSW", {"M": "abc"}, "invalid integer value, key: 'M', value: 'abc'"),
+    ("IVF_PQ", {"m": "16.0"}, "wrong data type in json, key: 'm', value: '16.0'"),
+    ("IVF_PQ", {}, "parameter `m` not found"),
+    ("AUTOINDEX", {"M": 8}, "only metric type can be passed when use AutoIndex"),
+]
+BAD_SEARCHES: list[tuple[str, Any, str]] = [
+    ("ef", True, "Type conflict in json: param 'ef' (true) should be integer"),
+    ("ef", 32.0, "Type conflict in json: param 'ef' (32.0) should be integer"),
+    ("ef", None, "Type conflict in json: param 'ef' (null) should be integer"),
+    ("ef", "32", "Type conflict in json: param 'ef' (\"32\") should be integer"),
+    ("ef", [32], "Type conflict in json: param 'ef' ([32]) should be integer"),
+    ("ef", -1, "param 'ef' (-1) should be in range [1, 2147483647]"),
+    ("ef", 1, "ef(1) should be larger than k(10)"),
+    ("nprobe", 0, "param 'nprobe' (0) should be in range [1, 65536]"),
+    ("nprobe", "8", "Type conflict in json: param 'nprobe' (\"8\") should be integer"),
+]
+
+
+@pytest.mark.parametrize(("kind", "params", "text"), BAD_BUILDS)
+def test_bad_build_parameters(kind: str, params: dict[str, Any], text: str) -> None:
+    """A wrong build parameter is refused before anything is built."""
+    with pytest.raises(InvalidParameter) as caught:
+        index_kind(kind).resolve(params, 0, 8)
+    assert text in str(caught.value)
+    assert str(caught.value).endswith(": invalid parameter")
+
+
+@pytest.mark.parametrize(("name", "value", "text"), BAD_SEARCHES)
+def test_bad_search_parameters(name: str, value: Any, text: str) -> None:
+    """A wrong search parameter is refused with the index library's text."""
+    kind = "HNSW" if name == "ef" else "IVF_FLAT"
+    with pytest.raises(SearchParameterError) as caught:
+        parse_search_params(kind, {name: value}, 10)
+    assert text in str(caught.value)
+
+
+def test_m_must_divide_the_dimension() -> None:
+    """IVF_PQ with an ``m`` that does not divide dim is refused."""
+    with pytest.raises(InvalidParameter) as caught:
+        index_kind("IVF_PQ").resolve({"m": 3}, 0, 8)
+    assert str(caught.value).startswith(
+        "The dimension of a vector (dim) should be a multiple of the number of "
+        "subquantizers (m)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "parsed"),
+    [
+        ("FLAT", {"anything": "goes"}, {}),
+        ("IVF_FLAT", {}, {"nlist": 128}),
+        ("IVF_PQ", {"m": "4"}, {"nlist": 128, "m": 4, "nbits": 8}),
+        ("HNSW", {}, {"M": 30, "efConstruction": 360}),
+        (
+            "HNSW",
+            {"M": "2048", "efConstruction": 1},
+            {"M": 2048, "efConstruction": 1},
+        ),
+    ],
+)
+def test_defaults_and_limits(
+    kind: str, given: dict[str, Any], parsed: dict[str, int]
+) -> None:
+    """Defaults are Milvus', the ends of a range are inside it, other keys pass."""
+    assert parse_build_params(kind, given) == parsed
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "limit", "effort"),
+    [
+        ("FLAT", {"nprobe": "x"}, 10, 0),
+        ("IVF_FLAT", {}, 10, 8),
+        ("IVF_FLAT", {"nprobe": 3}, 10, 3),
+        ("HNSW", {}, 25, 25),
+        ("HNSW", {"ef": 10}, 10, 10),
+        ("AUTOINDEX", {}, 10, 64),
+        ("AUTOINDEX", {"level": 2}, 50, 400),
+        ("AUTOINDEX", {"ef": 70}, 10, 70),
+    ],
+)
+def test_search_effort(
+    kind: str, given: dict[str, Any], limit: int, effort: int
+) -> None:
+    """The effort is what was given, or the kind's default."""
+    assert parse_search_params(kind, given, limit).effort == effort
+
+
+@pytest.mark.parametrize("level", [0, 11, True, "2"])
+def test_bad_levels(level: Any) -> None:
+    """AUTOINDEX takes levels 1 to 10 only."""
+    with pytest.raises(SearchParameterError):
+        parse_search_params("AUTOINDEX", {"level": level}, 10)
+
+
+@pytest.mark.parametrize("name", ["hnsw", "Flat", "ANNOY", "BIN_FLAT"])
+def test_unknown_index_types(name: str) -> None:
+    """Names are case-sensitive; unknown ones are refused with Milvus' text."""
+    with pytest.raises(InvalidParameter) as caught:
+        index_kind(name)
+    text = f"invalid parameter[expected=valid index][actual=invalid index type: {name}]"
+    assert text in str(caught.value)
+
+
+def test_every_kind_has_its_parameters() -> None:
+    """The registry and the parameter table name the same kinds."""
+    assert set(KINDS) == set(BUILD_PARAMETERS)
+    assert index_kind("").name == "AUTOINDEX"
+
+
+@pytest.mark.parametrize(
+    ("rows", "nlist", "nbits"),
+    [(10_000, 128, 8), (1_000, 25, 8), (200, 5, 7), (16, 1, 4), (15, 1, 0), (1, 1, 0)],
+)
+def test_parameters_are_fitted_to_few_rows(rows: int, nlist: int, nbits: int) -> None:
+    """A list gets at least 39 rows, a code book no more codes than rows."""
+    fitted = index_kind("IVF_PQ").resolve({"m": 2}, rows, 8)
+    assert (fitted["nlist"], fitted["nbits"]) == (nlist, nbits)
+
+
+def test_autoindex_is_flat_for_few_rows_and_a_graph_for_many() -> None:
+    """AUTOINDEX scans what is scanned quickly and builds a graph over the rest."""
+    auto = index_kind("AUTOINDEX")
+    assert auto.resolve({}, 1_000, 768) == {}
+    assert auto.resolve({}, 50_000, 384) == {"M": 18, "efConstruction": 240}

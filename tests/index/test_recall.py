@@ -1,0 +1,126 @@
+"""Every index kind against flat search: recall floors, filters, exact distances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elanus.distance.metrics import Metric
+from elanus.index.base import IndexMeta, SearchParams
+from elanus.index.calibration import recall
+from elanus.index.search import SegmentVectors, search_rows
+from index.segments import (
+    BUILDS,
+    EFFORT,
+    Sample,
+    build,
+    clustered,
+    flat_search,
+    random_mask,
+)
+
+ROWS, DIM = 6_000, 32
+# Recall@10 without a filter at the effort below; measured, with room for new versions.
+FLOORS = {
+    "FLAT": 1.0,
+    "IVF_FLAT": 0.95,
+    "IVF_SQ8": 0.95,
+    "IVF_PQ": 0.80,
+    "HNSW": 0.97,
+    "AUTOINDEX": 0.97,
+}
+NPROBE = SearchParams(16)
+CASES = [(kind, metric) for kind in BUILDS for metric in Metric]
+
+Built = tuple[str, Metric, IndexMeta, SegmentVectors]
+
+
+@pytest.fixture(scope="module")
+def sample() -> Sample:
+    """Clustered rows, the same for every kind."""
+    return clustered(ROWS, DIM)
+
+
+@pytest.fixture(
+    scope="module", params=CASES, ids=[f"{kind}-{metric}" for kind, metric in CASES]
+)
+def built(
+    request: pytest.FixtureRequest,
+    sample: Sample,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Built]:
+    """One kind built and opened with one metric."""
+    kind, metric = request.param
+    path = Path(tmp_path_factory.mktemp("index")) / "vectors"
+    yield kind, metric, *build(path, kind, sample.rows, metric)
+
+
+def _effort(kind: str) -> SearchParams:
+    return NPROBE if kind.startswith("IVF") else EFFORT
+
+
+def test_recall_without_a_filter(built: Built, sample: Sample) -> None:
+    """Recall@10 does not fall below the kind's floor."""
+    kind, metric, _, segment = built
+    found, _ = search_rows(segment, sample.queries, 10, None, _effort(kind))
+    truth = flat_search(sample, metric, 10, None)
+    assert recall(found.offsets, truth.offsets) >= FLOORS[kind]
+
+
+@pytest.mark.parametrize("share", [0.95, 0.5, 0.1, 0.01, 0.001])
+def test_recall_with_a_filter(built: Built, sample: Sample, share: float) -> None:
+    """A filter of any density leaves recall at 0.99, or at the codes' ceiling."""
+    kind, metric, _, segment = built
+    allowed = random_mask(ROWS, share)
+    found, strategy = search_rows(segment, sample.queries, 10, allowed, _effort(kind))
+    truth = flat_search(sample, metric, 10, allowed)
+    floor = 0.99 if share <= 0.5 else FLOORS[kind]
+    if kind == "IVF_PQ":
+        floor = FLOORS[kind]
+    assert recall(found.offsets, truth.offsets) >= floor, strategy
+    assert allowed.mask[found.offsets[found.offsets >= 0]].all()
+
+
+def test_distances_are_exact_and_ascending(built: Built, sample: Sample) -> None:
+    """Every row comes with its true distance, lossy codes or not."""
+    kind, metric, _, segment = built
+    for allowed in (None, random_mask(ROWS, 0.3)):
+        found, _ = search_rows(segment, sample.queries, 10, allowed, _effort(kind))
+        truth = flat_search(sample, metric, 400, allowed)
+        assert (np.diff(found.distances, axis=1) >= 0).all()
+        for i in range(found.nq):
+            known = dict(zip(truth.offsets[i], truth.distances[i], strict=True))
+            same = [(d, known[o]) for o, d in _pairs(found, i) if o in known]
+            mine, theirs = np.array(same).T
+            np.testing.assert_allclose(mine, theirs, rtol=2e-4, atol=2e-4)
+
+
+def _pairs(found: object, query: int) -> Iterator[tuple[int, float]]:
+    offsets, distances = found.offsets[query], found.distances[query]  # type: ignore[attr-defined]
+    return zip(offsets, distances, strict=True)
+
+
+def test_several_queries_equal_single_ones(built: Built, sample: Sample) -> None:
+    """A query finds the same rows alone and in company."""
+    kind, _, _, segment = built
+    for allowed in (None, random_mask(ROWS, 0.2)):
+        together, _ = search_rows(segment, sample.queries, 10, allowed, _effort(kind))
+        for i in range(0, len(sample.queries), 9):
+            query = sample.queries[i : i + 1]
+            alone, _ = search_rows(segment, query, 10, allowed, _effort(kind))
+            assert recall(alone.offsets, together.offsets[i : i + 1]) == 1.0
+
+
+def test_the_meta_describes_the_build(built: Built) -> None:
+    """The meta keeps what was asked, what was built, and survives JSON."""
+    kind, metric, meta, segment = built
+    assert (meta.index_type, meta.metric) == (kind, metric)
+    assert (meta.rows, meta.dim) == (ROWS, DIM)
+    assert dict(meta.params) == dict(BUILDS[kind])
+    assert IndexMeta.from_dict(meta.to_dict()) == meta
+    assert segment.index is not None
+    raw = segment.index.raw_rows
+    assert raw is None or not raw.vectors.flags.writeable
