@@ -19,6 +19,7 @@ DISK_BAR_MIB = 350
 def measure(setup: Setup) -> list[Figure]:
     """Insert, build and search as a program would, then look."""
     folder = setup.folder / "footprint.db"
+    before, _ = tree_memory()
     with setup.open("footprint.db") as db:
         docs, _ = indexed(setup, db)
         for number, query in enumerate(setup.queries()):
@@ -27,6 +28,7 @@ def measure(setup: Setup) -> list[Figure]:
         pss, anonymous = tree_memory()
         disk = folder_bytes(folder)
     raw = setup.scale.rows * DIM * 4 / MIB
+    note = f"{raw:.0f} MiB of vectors; before opening {before / MIB:.0f} MiB of memory"
     sizes = [
         ("memory of the process tree (PSS)", pss, PSS_BAR_MIB),
         ("of it anonymous", anonymous, ANONYMOUS_BAR_MIB),
@@ -40,7 +42,7 @@ def measure(setup: Setup) -> list[Figure]:
             "MiB",
             bar,
             at_least=False,
-            note=f"{raw:.0f} MiB of vectors",
+            note=note,
             comparable=setup.scale.is_full,
         )
         for name, size, bar in sizes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,14 +20,16 @@ from elanus.database.launcher import ProcessLauncher
 from elanus.database.verify import verify_database
 from elanus.engine.node import IdSource, Node
 from elanus.engine.write.jobs import InlineLauncher, Launcher
-from elanus.errors import CorruptionError, FormatError
+from elanus.errors import CorruptionError, FormatError, StorageError
+from elanus.storage.checksums import checked_body, with_checksum
 from elanus.storage.files import FileStore, LocalFileStore
-from elanus.storage.lock import FolderLock
+from elanus.storage.lock import LOCK_NAME, FolderLock
 from elanus.storage.meta import META_NAME, MetaStore
 from elanus.storage.wal import Log, LogOptions
 
 FORMAT_FILE = "elanus.json"
 FORMAT_VERSION = 1
+_NEW_FORMAT_FILE = f"{FORMAT_FILE}.new"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class World:
         make_store: opens the file store over a folder.
         make_launcher: where background jobs run.
         on_meta_step: told before and after each metadata commit.
+        background: whether flushes, merges and builds happen by themselves.
         random_id: a random number of 64 bits.
         seed: of ``random_sample``.
     """
@@ -50,6 +54,7 @@ class World:
         ProcessLauncher(root)
     )
     on_meta_step: Callable[[str], None] | None = None
+    background: bool = True
     random_id: Callable[[], int] = lambda: secrets.randbits(64)
     seed: int | None = None
 
@@ -102,37 +107,44 @@ def _check_place(root: Path, read_only: bool) -> bool:
             f"{root} is a file, and Elanus keeps a database in a folder; it was left "
             f"as it is, choose another path"
         )
-    contents = set(os.listdir(root)) - {"LOCK"} if root.exists() else set()
+    contents = set(os.listdir(root)) if root.exists() else set()
     if FORMAT_FILE in contents:
         return False
-    unfinished = contents <= {META_NAME, f"{META_NAME}-journal", "log"}
-    if contents and not unfinished:
-        raise FormatError(
-            f"{root} holds files of another program ({sorted(contents)[0]}); they were "
-            f"left as they are, choose another path"
-        )
-    if contents:
+    if _is_ours(contents):
         raise CorruptionError(f"{root}/{FORMAT_FILE}", "file is missing")
+    foreign = sorted(contents - {LOCK_NAME, _NEW_FORMAT_FILE})
+    if foreign:
+        raise FormatError(
+            f"{root} holds files of another program ({foreign[0]}); they were left as "
+            f"they are, choose another path"
+        )
     if read_only:
         raise FormatError(f"{root} holds no database, and it is to be opened read-only")
     root.mkdir(parents=True, exist_ok=True)
     return True
 
 
+def _is_ours(contents: set[str]) -> bool:
+    """Whether a folder without the format file is a database all the same."""
+    return {META_NAME, "log"} <= contents
+
+
 def _write_format(store: FileStore) -> None:
-    file = store.create(FORMAT_FILE)
-    try:
-        file.write(orjson.dumps({"elanus": "database", "format": FORMAT_VERSION}))
+    """Make the format file under another name first: it is never there half-made."""
+    body = orjson.dumps({"elanus": "database", "format": FORMAT_VERSION})
+    store.delete(_NEW_FORMAT_FILE)
+    with closing(store.create(_NEW_FORMAT_FILE)) as file:
+        file.write(with_checksum(body))
         file.sync()
-    finally:
-        file.close()
+    store.rename(_NEW_FORMAT_FILE, FORMAT_FILE)
     store.sync_folder("")
 
 
 def _check_format(store: FileStore) -> None:
     try:
-        found = orjson.loads(store.read(FORMAT_FILE))
-        version = found["format"]
+        version = orjson.loads(checked_body(FORMAT_FILE, store.read(FORMAT_FILE)))[
+            "format"
+        ]
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptionError(FORMAT_FILE, f"not readable: {error}") from error
     if version != FORMAT_VERSION:
@@ -143,7 +155,8 @@ def _check_format(store: FileStore) -> None:
 
 
 def _open(store: FileStore, root: Path, world: World) -> Database:
-    is_fresh = not store.exists(META_NAME) and not store.list("log")
+    made = any(store.list(folder) for folder in ("log", "collections"))
+    is_fresh = not store.exists(META_NAME) and not made
     meta = MetaStore(store, create=is_fresh, on_step=world.on_meta_step)
     try:
         catalog = read_catalog(meta)
@@ -165,10 +178,14 @@ def _open(store: FileStore, root: Path, world: World) -> Database:
             if store.read_only
             else world.make_launcher(store, root)
         )
-        return Database(node, catalog, launcher, np.random.default_rng(world.seed))
+        rng = np.random.default_rng(world.seed)
+        database = Database(node, catalog, launcher, rng)
     except BaseException:
         meta.close()
         raise
+    if world.background and not store.read_only:
+        database.background.start()
+    return database
 
 
 def check_database(path: Path, progress: Callable[[str], None]) -> list[str]:
@@ -179,12 +196,17 @@ def check_database(path: Path, progress: Callable[[str], None]) -> list[str]:
         LockedError: someone has it open; close it there first.
     """
     root = Path(os.path.abspath(path))
-    if not (root / FORMAT_FILE).exists():
+    contents = set(os.listdir(root)) if root.is_dir() else set()
+    if FORMAT_FILE not in contents and not _is_ours(contents):
         raise FormatError(f"{root} holds no database")
     lock = FolderLock(root, shared=True)
     try:
         store = LocalFileStore(root, read_only=True)
-        _check_format(store)
-        return verify_database(store, progress)
+        damages = []
+        try:
+            _check_format(store)
+        except StorageError as error:
+            damages.append(str(error))
+        return damages + verify_database(store, progress)
     finally:
         lock.release()

@@ -23,7 +23,7 @@ BUILDS: dict[str, Mapping[str, Any]] = {
     "FLAT": {},
     "IVF_FLAT": {"nlist": "32"},
     "IVF_SQ8": {"nlist": "32"},
-    "IVF_PQ": {"nlist": 32, "m": "8", "nbits": 8},
+    "IVF_PQ": {"nlist": 32, "m": "16", "nbits": 5},
     "HNSW": {"M": "16", "efConstruction": "100"},
     "AUTOINDEX": {},
 }

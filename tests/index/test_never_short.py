@@ -100,15 +100,12 @@ class _ForgetfulIndex:
     def search(
         self, queries: np.ndarray, limit: int, effort: int, allowed: Allowed | None
     ) -> TopK:
-        """One row for an even query; all of them from ``enough`` on."""
+        """Rows for queries that start above 0; for all of them from ``enough`` on."""
         self.efforts.append(effort)
         found = TopK.empty(len(queries), limit)
-        if effort >= self.enough:
-            found.offsets[:] = np.arange(limit)
-            found.distances[:] = np.arange(limit)
-        else:
-            found.offsets[::2] = np.arange(limit)
-            found.distances[::2] = np.arange(limit)
+        served = (queries[:, 0] > 0) | (effort >= self.enough)
+        found.offsets[served] = np.arange(limit)
+        found.distances[served] = np.arange(limit)
         return found
 
 
@@ -118,11 +115,13 @@ def test_effort_is_raised_and_then_all_rows_are_scanned(
 ) -> None:
     """An index that finds too few is asked harder, then the rows are measured."""
     rows = np.random.default_rng(0).standard_normal((40, 4)).astype(np.float32)
+    rows[:3, 0] = [1, -1, 2]
     index = _ForgetfulIndex(40, enough)
     segment = SegmentVectors(lambda: VectorBlock.of(rows, Metric.L2), index)
     found, _ = search_rows(segment, rows[:3], 5, None, SearchParams(1))
     assert _filled(found) == [5, 5, 5]
     assert index.efforts == tried
+    assert found.offsets[0].tolist() == [0, 1, 2, 3, 4]
     if enough == 99:
         assert found.offsets[1, 0] == 1
         assert found.distances[1, 0] == 0.0

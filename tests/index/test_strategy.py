@@ -24,7 +24,9 @@ GRAPH = SearchFacts(
     effort=64,
     has_sketch=True,
     full_effort=100_000,
-    calibration=Calibration(((0.9, 96), (0.5, 192)), 128),
+    calibration=Calibration(
+        efforts=((0.9, 96), (0.5, 192)), candidates=((0.9, 256), (0.5, 160), (0.1, 128))
+    ),
 )
 
 
@@ -54,6 +56,13 @@ def test_without_a_sketch_the_calibrated_effort_counts() -> None:
     assert choose_strategy(replace(plain, allowed=60_000, effort=900)).effort == 900
     beyond = choose_strategy(replace(plain, allowed=40_000))
     assert beyond.kind is StrategyKind.EXACT
+
+
+def test_denser_filters_need_more_candidates() -> None:
+    """The sketch takes what the next denser share needed."""
+    for allowed, candidates in ((10_000, 128), (10_001, 160), (60_000, 256)):
+        chosen = choose_strategy(replace(GRAPH, allowed=allowed))
+        assert (chosen.kind, chosen.effort) == (StrategyKind.SKETCH, candidates)
 
 
 def test_a_larger_limit_needs_more_effort() -> None:

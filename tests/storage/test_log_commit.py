@@ -229,6 +229,22 @@ def test_a_mark_that_fails_takes_nothing(tmp_path: Path) -> None:
     log.close()
 
 
+def test_a_mark_that_fails_is_gone_before_rotation(tmp_path: Path) -> None:
+    """A file followed by another ends exactly where its last record does."""
+    store = FaultStore(tmp_path)
+    log = open_log(store)
+    store.fail_at = {store.steps + 3: errno.ENOSPC}
+    assert outcome(log) is None
+    store.fail_next("delete", errno.EIO)
+    with pytest.raises(StorageError):
+        log.trim(1, rotate=True)
+    assert outcome(log) is None
+    log.close()
+    log = open_log(FaultStore(tmp_path), 2)
+    assert [f.seq for f in log.replay(0)] == [1, 2]
+    log.close()
+
+
 @pytest.mark.parametrize("failing", ["sync", "truncate"])
 def test_after_a_failed_sync_the_log_is_read_only(tmp_path: Path, failing: str) -> None:
     """The outcome is unknown, no sync is repeated, and reopening works."""

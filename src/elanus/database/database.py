@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +30,7 @@ from elanus.engine.definition import (
     IndexDefinition,
 )
 from elanus.engine.node import Node
+from elanus.engine.shard import LocalShard
 from elanus.engine.write.build import drop_index
 from elanus.engine.write.compaction import retire
 from elanus.engine.write.jobs import Launcher
@@ -44,6 +46,7 @@ from elanus.errors import (
     IndexNotFound,
     InvalidParameter,
     ReadOnlyError,
+    StorageError,
 )
 from elanus.schema import limits
 from elanus.schema.check import (
@@ -52,6 +55,7 @@ from elanus.schema.check import (
     check_schema,
 )
 from elanus.schema.schema import CollectionSchema
+from elanus.segment.sealed import SealedSegment
 from elanus.storage.manifest import Manifest
 
 
@@ -98,7 +102,6 @@ class Database:
         else:
             shards = [collection.shard for collection in self._by_name.values()]
             remove_orphans(node.store, shards)
-            self.background.start()
 
     def _open_collections(self, catalog: Catalog) -> None:
         node = self._node
@@ -196,7 +199,9 @@ class Database:
             created_ts=node.clock.next(),
             default_metrics=metrics,
         )
-        manifest = Manifest(definition.id, checkpoint_seq=node.log.last_seq)
+        # Not the newest seq given out, which a failed write may leave unused: after
+        # a restart it is given again, to a record that must not count as flushed.
+        manifest = Manifest(definition.id, checkpoint_seq=node.log.applied_seq)
         node.commit({**collection_record(definition), **manifest_record(manifest)})
         shard = open_shard(
             node, schema, frozenset(definition.partitions.values()), manifest
@@ -223,8 +228,7 @@ class Database:
                     sealed, shard.sealed = shard.sealed, []
                 retire(shard, sealed, list(shard.manifest.segments))
                 shard.manifest = replace(shard.manifest, segments=())
-        self._node.trash.empty(self._node.store)
-        self.trim()
+        self._clean_up()
 
     def rename_collection(self, name: str, to: str) -> None:
         """Give a collection another name.
@@ -256,24 +260,23 @@ class Database:
         with shard.manifest_lock, shard.order_lock:
             shard.settle()
             old = shard.manifest
-            with shard.state_lock:
-                shard.repeated_keys = frozenset()
             manifest = shard.commit(
                 replace(
                     old,
                     segments=(),
                     checkpoint_seq=shard.applied_seq,
                     floor_ts=self._node.clock.next(),
-                )
+                ),
+                repeated_keys=frozenset(),
             )
             with shard.state_lock:
                 removed = list(shard.sealed)
+                shard.repeated_keys = frozenset()
                 shard.growing = None
                 shard.frozen = []
                 shard.replace_segments(removed, [], manifest)
             retire(shard, removed, list(old.segments))
-        self._node.trash.empty(self._node.store)
-        self.trim()
+        self._clean_up()
 
     # --- partitions -------------------------------------------------------------------
 
@@ -382,7 +385,17 @@ class Database:
             shard = collection.shard
             with shard.manifest_lock:
                 for segment in list(shard.sealed):
-                    drop_index(shard, segment, field_id)
+                    segment.detach(field_id)
+                    self._forget_index(shard, segment, field_id)
+
+    def _forget_index(
+        self, shard: LocalShard, segment: SealedSegment, field_id: int
+    ) -> None:
+        try:
+            drop_index(shard, segment, field_id)
+        except StorageError as error:
+            # it fits no definition any more, so the next start drops it
+            self.background.status.flush_error = str(error)
 
     def _redefine(
         self, collection: Collection, definition: CollectionDefinition
@@ -423,11 +436,22 @@ class Database:
             self._trimmed_seq = up_to
             log.trim(up_to, rotate=rotate)
 
+    def _clean_up(self, *, rotate: bool = False) -> None:
+        """Free the space that a durable change made superfluous.
+
+        The change stands even if this fails; what is left goes at the next chance.
+        """
+        try:
+            self._node.trash.empty(self._node.store)
+            self.trim(rotate=rotate)
+        except StorageError as error:
+            self.background.status.flush_error = str(error)
+
     def flush(self, collection: Collection) -> None:
         """Write a collection's rows to column files and let the log go."""
         self.need_writable()
         collection.flush()
-        self.trim(rotate=True)
+        self._clean_up(rotate=True)
         self.background.wake()
 
     def close(self) -> None:
@@ -436,16 +460,18 @@ class Database:
             if self._is_closed:
                 return
             self._is_closed = True
-        for collection in self.collections():
-            collection.close()
-        self.background.close()
-        self._node.log.close()
-        if not self._node.store.read_only and self._node.log.is_sound:
-            self._node.commit({})
-        for collection in self.collections():
-            for segment in collection.shard.sealed:
-                segment.close()
-        self._node.meta.close()
+        node = self._node
+        with ExitStack() as last:
+            # in reverse, each of them even if another fails
+            last.callback(node.meta.close)
+            for collection in self.collections():
+                collection.close()
+                for segment in collection.shard.sealed:
+                    last.callback(segment.close)
+            self.background.close()
+            node.log.close()
+            if not node.store.read_only and node.log.is_sound:
+                node.commit({})
 
     def _need_open(self) -> None:
         if self._is_closed:

@@ -35,7 +35,7 @@ def verify_database(store: FileStore, progress: Progress) -> list[str]:
     finally:
         meta.close()
     progress("log")
-    damages = log_damages(store)
+    damages = log_damages(store, "log", catalog.log_end, _needed_after(catalog))
     for stamp in _stamps(store, catalog, damages):
         progress(stamp.name)
         try:
@@ -43,6 +43,13 @@ def verify_database(store: FileStore, progress: Progress) -> list[str]:
         except ElanusError as error:
             damages.append(str(error))
     return damages
+
+
+def _needed_after(catalog: Catalog) -> int:
+    """The seq after which opening the database replays the log."""
+    checkpoints = [m.checkpoint_seq for m in catalog.manifests.values()]
+    newest = 0 if catalog.log_end is None else catalog.log_end.seq
+    return max(catalog.trimmed_seq, min(checkpoints, default=newest))
 
 
 def _stamps(store: FileStore, catalog: Catalog, damages: list[str]) -> list[FileStamp]:

@@ -20,6 +20,7 @@ from elanus.engine.version import Version
 from elanus.errors import InvalidParameter
 from elanus.index.registry import index_kind
 from elanus.schema import limits
+from elanus.schema.arrays import array_of
 from elanus.schema.schema import CollectionSchema
 
 Progress = Callable[[float], None]
@@ -417,7 +418,7 @@ def _hits_table(hits: SearchHits, key_name: str, outputs: Any) -> pa.Table:
         queries = np.zeros(int(counts[0]), np.int32)
     else:
         queries = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-    arrays = [pa.array(queries), hits.keys, pa.array(hits.scores)]
+    arrays = [array_of(queries), hits.keys, array_of(hits.scores)]
     names = ["query", key_name, "score"]
     if outputs:
         columns = output_columns(hits.version.views, hits.parts, hits.offsets, outputs)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import queue
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import orjson
 
 from elanus.clock import HybridClock
 from elanus.config import Settings
+from elanus.errors import StorageError
 from elanus.segment.sealed import SealedSegment
 from elanus.storage.files import FileStore
 from elanus.storage.meta import MetaStore
@@ -42,10 +43,11 @@ class IdSource:
 
 
 class Trash:
-    """Folders to delete once no reader holds the segment that maps them."""
+    """Files and folders to delete once no reader holds the segment that maps them."""
 
     def __init__(self) -> None:
         self._ready: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._files: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def retire(self, segment: SealedSegment, folders: list[str]) -> None:
         """Delete ``folders`` after the last reference to ``segment`` is gone."""
@@ -56,14 +58,31 @@ class Trash:
         """Delete ``folder`` at the next opportunity."""
         self._ready.put(folder)
 
+    def add_file(self, name: str) -> None:
+        """Delete one file at the next opportunity."""
+        self._files.put(name)
+
     def empty(self, store: FileStore) -> None:
-        """Delete every folder that is ready."""
-        while True:
-            try:
-                folder = self._ready.get_nowait()
-            except queue.Empty:
-                return
-            store.delete_folder(folder)
+        """Delete everything that is ready.
+
+        Raises:
+            StorageError: the system refused; the rest is tried again next time.
+        """
+        _delete_all(self._files, store.delete)
+        _delete_all(self._ready, store.delete_folder)
+
+
+def _delete_all(names: queue.SimpleQueue[str], delete: Callable[[str], None]) -> None:
+    while True:
+        try:
+            name = names.get_nowait()
+        except queue.Empty:
+            return
+        try:
+            delete(name)
+        except StorageError:
+            names.put(name)
+            raise
 
 
 @dataclass(frozen=True)

@@ -166,12 +166,12 @@ class LocalShard:
         return deleted
 
     def _add(self, record: RowsRecord, seq: int, ts: int) -> int:
-        if record.partition not in self.partitions:
-            return 0  # its partition was dropped after the record was logged
         deleted = 0
         if record.upsert:
             deleted = self._hide(record.keys, ts, None)
-        else:
+        if record.partition not in self.partitions:
+            return deleted  # its partition was dropped after the record was logged
+        if not record.upsert:
             self._shadow(record, ts)
         growing = self._growing_for(record.batch)
         older = growing.append(record.batch, record.partition, ts)
@@ -301,16 +301,26 @@ class LocalShard:
                 return None
             return self.manifest.checkpoint_seq
 
-    def commit(self, manifest: Manifest) -> Manifest:
-        """Write the next manifest. Hold ``manifest_lock``."""
+    def commit(
+        self, manifest: Manifest, *, repeated_keys: frozenset[Key] | None = None
+    ) -> Manifest:
+        """Write the next manifest. Hold ``manifest_lock``.
+
+        Args:
+            repeated_keys: the shard's own by default.
+
+        Raises:
+            StorageError, DiskFull: nothing changed.
+        """
+        repeated = self.repeated_keys if repeated_keys is None else repeated_keys
         manifest = replace(
             manifest,
             version=self.manifest.version + 1,
-            repeated_keys=tuple(self.repeated_keys),
+            repeated_keys=tuple(repeated),
         )
         self.node.commit({("manifest", str(self.id)): manifest.to_bytes()})
         for name in _superseded(self.manifest, manifest):
-            self.node.store.delete(name)
+            self.node.trash.add_file(name)
         return manifest
 
     def close(self) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
+from elanus.schema.arrays import array_of_plain
 from elanus.schema.columns import Offsets
 from elanus.schema.schema import CollectionSchema
 from elanus.segment.base import Segment
@@ -120,7 +120,7 @@ class Version:
         if known is not None:
             return known
         values = sorted(self.repeated_keys)
-        keys = Keys.of(pa.array(values, self.schema.primary.arrow_type))
+        keys = Keys.of(array_of_plain(values))
         newest: dict[int, tuple[int, int, int]] = {}
         older: list[list[int]] = [[] for _ in self.views]
         for position, view in enumerate(self.views):

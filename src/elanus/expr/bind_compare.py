@@ -181,8 +181,8 @@ def bind_in(scope: Scope, tree: ast.Binary, left: Bound, right: Bound) -> p.Cond
             "'term' can only be used on single field, but got: "
             f"{scope.source_of(tree.left)}"
         )
-    text = scope.source_of(tree.right)
     if not isinstance(right, Const):
+        text = scope.source_of(tree.right)
         raise Refusal(f"value '{text}' in list cannot be a non-const expression")
     if not isinstance(right.value, tuple):
         if right.template is not None:
@@ -191,6 +191,7 @@ def bind_in(scope: Scope, tree: ast.Binary, left: Bound, right: Bound) -> p.Cond
                 f"{{{right.template}}} is not array",
                 names_text=False,
             )
+        text = scope.source_of(tree.right)
         raise Refusal(f"the right-hand side of 'in' must be a list, but got: {text}")
     condition = _membership(left, right)
     return p.Not(condition) if tree.op == "not in" else condition

@@ -13,6 +13,7 @@ from elanus.expr.kleene import Bools, Mask, unknown_of, where_known
 from elanus.expr.membership import Members, is_among
 from elanus.expr.predicate import Value
 from elanus.expr.source import fixed_width
+from elanus.schema.arrays import array_of
 
 
 def array_contains(
@@ -52,7 +53,7 @@ def array_equals(column: pa.Array, wanted: tuple[Value, ...]) -> Mask:
     for i, value in enumerate(wanted):
         if not rows.size:
             break
-        elements = column.values.take(pa.array(offsets[rows] + i))
+        elements = column.values.take(array_of(offsets[rows] + i))
         rows = rows[_equals(elements, value)]
     matching = np.zeros(len(column), np.bool_)
     matching[rows] = True

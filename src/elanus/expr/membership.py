@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from elanus.expr.kleene import Bools, unpack_bits
+from elanus.schema.arrays import array_of
 
 _FEW_MEMBERS = 4
 _FEW_STRINGS = 2
@@ -111,7 +112,7 @@ def _floats_among(values: npt.NDArray[Any], members: Members) -> Bools:
 
 
 def _hashed(values: npt.NDArray[Any], members: npt.NDArray[Any]) -> Bools:
-    answer = pc.is_in(pa.array(values), value_set=pa.array(members))
+    answer = pc.is_in(array_of(values), value_set=array_of(members))
     return unpack_bits(answer.buffers()[1], answer.offset, len(answer))
 
 

@@ -17,6 +17,7 @@ from elanus.expr import predicate as p
 from elanus.expr.jsonpath import Path, PathColumn
 from elanus.expr.kleene import Mask, conjunction
 from elanus.expr.source import ColumnSource
+from elanus.schema.arrays import array_of
 from elanus.schema.types import DataType
 
 FEW_ROWS_LEFT: Final = 8
@@ -28,7 +29,7 @@ class NarrowedSource:
 
     def __init__(self, source: ColumnSource, rows: npt.NDArray[np.int64]) -> None:
         self._source = source
-        self._rows = pa.array(rows)
+        self._rows = array_of(rows)
 
     @property
     def n_rows(self) -> int:

@@ -14,6 +14,7 @@ from elanus.errors import InternalError
 from elanus.expr import predicate as p
 from elanus.expr.jsonpath import Kind, Path, PathColumn
 from elanus.expr.kleene import Bools, unknown_of, unpack_bits
+from elanus.schema.arrays import array_of, values_of
 from elanus.schema.types import DataType
 
 Numeric: TypeAlias = npt.NDArray[Any]
@@ -78,13 +79,12 @@ def scalars(array: pa.Array) -> Numbers | Strings:
 
 def fixed_width(array: pa.Array) -> Numeric:
     """The values buffer of a fixed-width Arrow array; bools are unpacked."""
-    buffer = array.buffers()[1]
-    if buffer is None:
-        return np.zeros(len(array), array.type.to_pandas_dtype())
     if array.type == pa.bool_():
+        buffer = array.buffers()[1]
+        if buffer is None:
+            return np.zeros(len(array), np.bool_)
         return unpack_bits(buffer, array.offset, len(array))
-    dtype = np.dtype(array.type.to_pandas_dtype())
-    return np.frombuffer(buffer, dtype, len(array), array.offset * dtype.itemsize)
+    return values_of(array)
 
 
 def list_bounds(
@@ -146,7 +146,7 @@ def integer_result(op: str, values: Numeric, number: int | float) -> Numeric:
     if op == "%":
         return np.fmod(values, np.int64(divisor))
     # NumPy's integer division rounds down, Arrow's toward zero.
-    return fixed_width(pc.divide(pa.array(values), pa.scalar(divisor, pa.int64())))
+    return fixed_width(pc.divide(array_of(values), pa.scalar(divisor, pa.int64())))
 
 
 def float_result(op: str, values: Numeric, number: int | float) -> Numeric:

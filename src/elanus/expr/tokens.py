@@ -28,7 +28,7 @@ END = "<EOF>"
 INT64_MIN = -(1 << 63)
 INT64_MAX = (1 << 63) - 1
 
-_INTEGER_ITEM = r"-?(?:0|[1-9][0-9]{0,17})(?![0-9A-Za-z_.])"
+_INTEGER_ITEM = r"-?(?:0|[1-9][0-9]{0,18})(?![0-9A-Za-z_.])"
 _STRING_ITEM = r'"[^"\\\x00-\x1f]*+"'
 _QUOTED_ITEM = r"'[^'\\\x00-\x1f]*+'"
 
@@ -151,8 +151,12 @@ def integer_value(word: str) -> int:
     """
     value = magnitude(word)
     if value > INT64_MAX:
-        raise Refusal(f'strconv.ParseInt: parsing "{word}": value out of range')
+        raise _out_of_range(word)
     return value
+
+
+def _out_of_range(word: str) -> Refusal:
+    return Refusal(f'strconv.ParseInt: parsing "{word}": value out of range')
 
 
 def magnitude(word: str) -> int:
@@ -181,10 +185,21 @@ def float_value(word: str) -> float:
 
 
 def list_values(word: str) -> tuple[int, ...] | tuple[str, ...]:
-    """The elements of a ``LIST`` token."""
-    if word[1:].lstrip()[0] == "'":
+    """The elements of a ``LIST`` token.
+
+    Raises:
+        Refusal: an integer does not fit int64.
+    """
+    first = word[1:].lstrip()[0]
+    if first == "'":
         return tuple(re.findall(r"'([^']*)'", word))
-    return tuple(orjson.loads(word))
+    values = tuple(orjson.loads(word))
+    # The decoder makes doubles of integers below int64 and uint64 of those above.
+    if first != '"' and (set(map(type, values)) != {int} or max(values) > INT64_MAX):
+        for item in re.findall(r"-?[0-9]+", word):
+            if not INT64_MIN <= int(item) <= INT64_MAX:
+                raise _out_of_range(item.removeprefix("-"))
+    return values
 
 
 _SIMPLE_ESCAPES = dict(zip("abfnrtv\\'\"?", "\a\b\f\n\r\t\v\\'\"?", strict=True))

@@ -6,7 +6,7 @@ only ever opened from a verified file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -80,11 +80,21 @@ class Calibration:
     Attributes:
         efforts: (share of rows allowed, effort), shares falling. A share that no effort
             tried could serve is left out, and so are all smaller ones.
-        sketch_candidates: candidates of the sketch to measure exactly; 0: none served.
+        candidates: (share of rows allowed, rows that the sketch must name), in the same
+            order; left out where no number tried was enough.
     """
 
     efforts: tuple[tuple[float, int], ...] = ()
-    sketch_candidates: int = 0
+    candidates: tuple[tuple[float, int], ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Calibration:
+        """From plain JSON values."""
+        return cls(_pairs(data["efforts"]), _pairs(data["candidates"]))
+
+
+def _pairs(values: Iterable[tuple[float, int]]) -> tuple[tuple[float, int], ...]:
+    return tuple((float(share), int(count)) for share, count in values)
 
 
 @dataclass(frozen=True)
@@ -120,19 +130,16 @@ class IndexMeta:
         """The durable form: plain JSON values."""
         data = asdict(self)
         data["metric"] = self.metric.value
-        data["calibration"]["efforts"] = [list(e) for e in self.calibration.efforts]
         return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> IndexMeta:
         """The inverse of :meth:`to_dict`."""
-        found = data["calibration"]
-        efforts = tuple((float(share), int(n)) for share, n in found["efforts"])
         return cls(
             **{
                 **data,
                 "metric": Metric(data["metric"]),
-                "calibration": Calibration(efforts, found["sketch_candidates"]),
+                "calibration": Calibration.from_dict(data["calibration"]),
             }
         )
 

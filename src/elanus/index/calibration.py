@@ -21,13 +21,13 @@ from elanus.index.base import Allowed, Calibration, VectorIndex
 TARGET_RECALL = 0.995
 CALIBRATED_LIMIT = 10
 SHARES = (0.9, 0.5, 0.3, 0.1, 0.03)
-_QUERIES = 48
+_QUERIES = 64
 _LARGEST_MIX = 0.35
 _EFFORTS = (8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 _CANDIDATES = (32, 48, 64, 96, 112, 128, 160, 192, 256, 384, 512, 768, 1024, 2048, 4096)
 # Rows a lossy index names per row wanted; the surplus is measured and dropped.
 _LOSSY_CANDIDATES = 4
-_SKETCH_SHARES = (0.5, 0.1)
+_SKETCH_SHARES = (0.9, 0.5, 0.1)
 # A walk with ef beyond this share of the rows takes longer than a scan of the sketch.
 _ROWS_PER_EFFORT = 256
 
@@ -83,25 +83,24 @@ def lossy_candidates(
 
 def _candidates(
     index: VectorIndex, block: VectorBlock, queries: Floats, distances: Floats
-) -> int:
-    """Candidates that the sketch must name, or 0 when too many would be needed."""
+) -> tuple[tuple[float, int], ...]:
+    """Candidates that the sketch must name, by share of rows allowed."""
     sketch = index.sketch
     if sketch is None:
-        return 0
+        return ()
     rng = np.random.default_rng(len(queries))
 
     def scan(count: int, allowed: Allowed) -> TopK:
         named = sketch.candidates(queries, count, allowed)
         return nearest_candidates(queries, block, named, CALIBRATED_LIMIT)
 
-    needed = 0
+    found: list[tuple[float, int]] = []
     for share in _SKETCH_SHARES:
         allowed, truth = _masked(distances, share, rng)
         enough = _smallest(_CANDIDATES, scan, (allowed, truth), TARGET_RECALL)
-        if enough is None:
-            return 0
-        needed = max(needed, enough)
-    return needed
+        if enough is not None:
+            found.append((share, enough))
+    return tuple(found)
 
 
 def _efforts(index: VectorIndex) -> list[int]:

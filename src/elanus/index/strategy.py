@@ -108,7 +108,7 @@ def choose_strategy(facts: SearchFacts) -> Strategy:
         ways.append(
             (_index_ns(facts, effort), Strategy(StrategyKind.INDEX, effort, ""))
         )
-    candidates = _sketch_candidates(facts)
+    candidates = _sketch_candidates(facts) if facts.allowed else 0
     if candidates:
         cost = _sketch_ns(facts, candidates)
         ways.append((cost, Strategy(StrategyKind.SKETCH, candidates, "")))
@@ -147,10 +147,21 @@ def _index_effort(facts: SearchFacts, share: float) -> int | None:
 
 def _sketch_candidates(facts: SearchFacts) -> int:
     """Candidates to measure, 0 when the sketch is no use."""
-    measured = facts.calibration.sketch_candidates
-    if not (facts.has_sketch and measured):
+    if not facts.has_sketch:
+        return 0
+    measured = _measured_candidates(facts.calibration, facts.allowed / facts.rows)
+    if not measured:
         return 0
     return min(max(facts.effort, _per_limit(facts, measured)), facts.allowed)
+
+
+def _measured_candidates(calibration: Calibration, share: float) -> int:
+    """What the next denser share needed: the more rows pass, the more look alike."""
+    for measured_share, count in reversed(calibration.candidates):
+        if measured_share >= share:
+            return count
+    densest = dict(calibration.candidates).get(_NEARLY_ALL, 0)
+    return math.ceil(densest / _NEARLY_ALL)
 
 
 def _row_ns(dim: int) -> float:

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from elanus.errors import InvalidParameter
 from elanus.schema import limits
+from elanus.schema.arrays import array_of, array_of_plain, array_of_texts, values_of
 from elanus.schema.columns import Column, Vectors, copied
 from elanus.schema.schema import FieldSchema
 from elanus.schema.types import DataType
@@ -67,6 +68,10 @@ def _as_arrow(field: FieldSchema, values: Any, needed: str) -> pa.Array:
     if isinstance(values, str | bytes | dict) or not hasattr(values, "__len__"):
         raise _mismatch(field, needed, values)
     try:
+        if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
+            return array_of(values)
+        if isinstance(values, list | tuple):
+            return array_of_plain(values)
         return pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         raise _mismatch(field, needed, values) from error
@@ -109,11 +114,10 @@ def _encode_integer(field: FieldSchema, values: Any) -> pa.Array:
 def _encode_floating(field: FieldSchema, values: Any) -> pa.Array:
     raw = values
     if isinstance(values, np.ndarray) and values.dtype.kind == "f":
-        # from_pandas would turn NaN into null and hide it from the check below
-        values = pa.array(values)
+        values = array_of(values)
     elif isinstance(values, list | tuple):
         try:
-            values = pa.array(values)
+            values = array_of_plain(values)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
             raise _mismatch(field, "float", raw) from error
     array = _as_arrow(field, values, "float")
@@ -204,7 +208,7 @@ def _encode_json(field: FieldSchema, values: Any) -> pa.Array:
         if len(text) > limits.JSON_BYTES:
             raise InvalidParameter(_json_too_long(field, len(text)))
         out.append(text)
-    return pa.array(out, pa.large_binary())
+    return array_of_texts(out, pa.large_binary())
 
 
 def _json_too_long(field: FieldSchema, length: int) -> str:
@@ -281,10 +285,10 @@ def _checked_lists(
     else:
         elements = encode(element, flat)
     offsets = np.zeros(len(lists) + 1, np.int64)
-    np.cumsum(pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False), out=offsets[1:])
+    np.cumsum(values_of(pc.fill_null(lengths, 0)), out=offsets[1:])
     mask = lists.is_null() if lists.null_count else None
     return pa.LargeListArray.from_arrays(
-        pa.array(offsets), elements, type=field.arrow_type, mask=mask
+        array_of(offsets), elements, type=field.arrow_type, mask=mask
     )
 
 
@@ -352,7 +356,7 @@ def _matrix_from_arrow(field: FieldSchema, values: pa.Array) -> np.ndarray[Any, 
         raise _mismatch(field, "float vector", values)
     if not pa.types.is_floating(flat.type) or flat.null_count:
         raise _mismatch(field, "float vector", values)
-    matrix: np.ndarray[Any, Any] = flat.to_numpy(zero_copy_only=False)
+    matrix = values_of(flat)
     return matrix.reshape(len(values), dim)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from elanus.schema.arrays import array_of, repeated, values_of
 from elanus.schema.schema import CollectionSchema, FieldSchema
 
 Vectors: TypeAlias = npt.NDArray[np.float32]
@@ -74,7 +75,7 @@ def arrow_schema(fields: Iterable[FieldSchema]) -> pa.Schema:
 def to_arrow(column: Column) -> pa.Array:
     """A column as an Arrow array, without copying a C-ordered matrix."""
     if isinstance(column, np.ndarray):
-        flat = pa.array(np.ascontiguousarray(column).reshape(-1))
+        flat = array_of(np.ascontiguousarray(column).reshape(-1))
         return pa.FixedSizeListArray.from_arrays(flat, column.shape[1])
     return column
 
@@ -83,7 +84,7 @@ def from_arrow(array: pa.Array) -> Column:
     """The inverse of :func:`to_arrow`, without copying."""
     if pa.types.is_fixed_size_list(array.type):
         dim = array.type.list_size
-        values = array.values.to_numpy()
+        values = values_of(array.values)
         return values[array.offset * dim : (array.offset + len(array)) * dim].reshape(
             -1, dim
         )
@@ -94,7 +95,7 @@ def take(column: Column, offsets: Offsets) -> Column:
     """The values at ``offsets``, in that order, as a new column."""
     if isinstance(column, np.ndarray):
         return column[offsets]
-    return column.take(pa.array(offsets))
+    return column.take(array_of(offsets))
 
 
 def copied(array: pa.Array) -> pa.Array:
@@ -104,9 +105,7 @@ def copied(array: pa.Array) -> pa.Array:
 
 def constant(field: FieldSchema, value: Any, n_rows: int) -> pa.Array:
     """A column of ``n_rows`` times the same value (``None`` for null)."""
-    if value is None:
-        return pa.nulls(n_rows, field.arrow_type)
-    return pa.repeat(pa.scalar(value, field.arrow_type), n_rows)
+    return repeated(value, n_rows, field.arrow_type)
 
 
 def concat(columns: list[Column]) -> Column:

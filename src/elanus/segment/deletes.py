@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from elanus.schema.arrays import array_of, values_of
 from elanus.schema.columns import Offsets
 
 Mask = npt.NDArray[np.bool_]
@@ -173,7 +174,7 @@ class HiddenRows:
     def to_arrow(self, start: int, stop: int) -> pa.RecordBatch:
         """The durable form of a range of entries."""
         arrays = [
-            pa.array(column[start:stop].copy())
+            array_of(column[start:stop].copy())
             for column in (self._offsets, self._ts, self._reasons)
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=ARROW_SCHEMA)
@@ -181,9 +182,9 @@ class HiddenRows:
     def load(self, batch: pa.RecordBatch, n_rows: int) -> None:
         """Append entries written by :meth:`to_arrow`."""
         self.extend(
-            batch.column(0).to_numpy(),
-            batch.column(1).to_numpy(),
-            batch.column(2).to_numpy(),
+            values_of(batch.column(0)),
+            values_of(batch.column(1)),
+            values_of(batch.column(2)),
             n_rows,
         )
 

@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from elanus.errors import CorruptionError, FormatError
+from elanus.schema.arrays import array_of
 from elanus.schema.columns import (
     Batch,
     Column,
@@ -35,7 +36,7 @@ from elanus.schema.columns import (
 )
 from elanus.schema.schema import CollectionSchema, FieldSchema
 from elanus.segment.keys import codes_of
-from elanus.storage.checksums import crc32c
+from elanus.storage.checksums import checked_body, with_checksum
 from elanus.storage.columnar import FileStamp, write_columns
 from elanus.storage.files import FileStore
 
@@ -119,7 +120,7 @@ class SegmentMeta:
                 "files": {k: v.to_json() for k, v in self.files.items()},
             }
         )
-        return body + b"\n%08x\n" % crc32c(body)
+        return with_checksum(body)
 
     @classmethod
     def from_bytes(cls, text: bytes, name: str) -> SegmentMeta:
@@ -129,10 +130,7 @@ class SegmentMeta:
             CorruptionError: the text fails its checksum.
             FormatError: a newer version of Elanus wrote it.
         """
-        body, _, tail = text.partition(b"\n")
-        if tail != b"%08x\n" % crc32c(body):
-            raise CorruptionError(name, "checksum does not match")
-        data = orjson.loads(body)
+        data = orjson.loads(checked_body(name, text))
         if data["format"] != FORMAT_VERSION:
             raise FormatError(f"{name}: format {data['format']} is not known")
         return cls(
@@ -168,7 +166,7 @@ def write_segment(
     arrays = [to_arrow(rows.batch.columns[f.id]) for f in scalars]
     fields = [*arrow_schema(scalars), pa.field(TS_COLUMN, pa.int64())]
     table = pa.RecordBatch.from_arrays(
-        [*arrays, pa.array(rows.ts)], schema=pa.schema(fields)
+        [*arrays, array_of(rows.ts)], schema=pa.schema(fields)
     )
     files = {"scalars.arrow": write_columns(store, f"{folder}/scalars.arrow", table)}
     for f in schema.vectors:
@@ -181,7 +179,7 @@ def write_segment(
     order = np.argsort(codes, kind="stable")
     codes = codes[order]
     keys = pa.RecordBatch.from_arrays(
-        [pa.array(codes), pa.array(order.astype(np.uint32))], names=["code", "offset"]
+        [array_of(codes), array_of(order.astype(np.uint32))], names=["code", "offset"]
     )
     files["pk.arrow"] = write_columns(store, f"{folder}/pk.arrow", keys)
     meta = SegmentMeta(

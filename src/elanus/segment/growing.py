@@ -18,6 +18,7 @@ from elanus.distance.kernels import VectorBlock, inverse_norms
 from elanus.distance.metrics import Floats, Metric
 from elanus.expr.jsonpath import PathColumn, extract
 from elanus.index.base import VectorIndex
+from elanus.schema.arrays import array_of
 from elanus.schema.columns import Batch, Column, Offsets, Vectors, copied
 from elanus.schema.schema import CollectionSchema
 from elanus.segment.base import Ranges
@@ -178,7 +179,7 @@ class GrowingSegment:
         if matrix is not None:
             return matrix[offsets]
         n_rows = int(offsets.max()) + 1 if len(offsets) else 0
-        return self.column(field_id, n_rows).take(pa.array(offsets))
+        return self.column(field_id, n_rows).take(array_of(offsets))
 
     def row_ts(self, n_rows: int) -> npt.NDArray[np.int64]:
         """See :class:`elanus.segment.base.Segment`."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
+from elanus.schema.arrays import values_of
 from elanus.schema.columns import Offsets
 
 Codes = npt.NDArray[np.int64]
@@ -25,7 +26,7 @@ Key = int | str
 def codes_of(keys: pa.Array) -> Codes:
     """The code of every key, (n,) int64, in the keys' own order."""
     if pa.types.is_integer(keys.type):
-        whole: Codes = keys.to_numpy(zero_copy_only=False)
+        whole: Codes = values_of(keys)
         return whole
     digest = xxhash.xxh3_64_intdigest
     unsigned = np.fromiter(

@@ -14,6 +14,7 @@ from elanus.distance.metrics import Floats, Metric
 from elanus.errors import CorruptionError
 from elanus.expr.jsonpath import PathColumn, extract
 from elanus.index.base import VectorIndex
+from elanus.schema.arrays import values_of
 from elanus.schema.columns import Column, Offsets, Vectors, column_name, from_arrow
 from elanus.schema.schema import CollectionSchema
 from elanus.segment.attached import AttachedIndex
@@ -100,12 +101,12 @@ class SealedSegment:
 
     def row_ts(self, n_rows: int) -> npt.NDArray[np.int64]:
         """See :class:`elanus.segment.base.Segment`."""
-        stamps: Offsets = self._scalars.column(TS_COLUMN).to_numpy()
+        stamps: Offsets = values_of(self._scalars.column(TS_COLUMN))
         return stamps
 
     def row_ts_at(self, offsets: Offsets) -> npt.NDArray[np.int64]:
         """See :class:`elanus.segment.base.Segment`."""
-        stamps: Offsets = self._scalars.take(TS_COLUMN, offsets).to_numpy()
+        stamps: Offsets = values_of(self._scalars.take(TS_COLUMN, offsets))
         return stamps
 
     def in_partitions(self, partitions: frozenset[int], n_rows: int) -> Mask | None:
@@ -129,11 +130,11 @@ class SealedSegment:
         part = keys.within(*self.meta.key_range)
         if part.start >= part.stop:
             return np.empty(0, np.int64), np.empty(0, np.int64)
-        codes = self._keys.column("code").to_numpy()
+        codes = values_of(self._keys.column("code"))
         which, positions = matches_in(codes, keys.codes[part])
         if not len(which):
             return which, positions
-        rows = self._keys.column("offset").to_numpy()
+        rows = values_of(self._keys.column("offset"))
         offsets = rows[positions].astype(np.int64)
         given = keys.order[part][which]
         primary = self.schema.primary
@@ -149,8 +150,8 @@ class SealedSegment:
 
     def keys_in_code_order(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Every row's key code, ascending, and its offset."""
-        codes = self._keys.column("code").to_numpy()
-        return codes, self._keys.column("offset").to_numpy()
+        codes = values_of(self._keys.column("code"))
+        return codes, values_of(self._keys.column("offset"))
 
     def index(self, field_id: int) -> VectorIndex | None:
         """See :class:`elanus.segment.base.Segment`."""

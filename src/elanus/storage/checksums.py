@@ -29,6 +29,23 @@ def crc32c(buffer: Buffer, crc: int = 0) -> int:
     return int(google_crc32c.extend(crc, whole))
 
 
+def with_checksum(body: bytes) -> bytes:
+    """A small text of one line, followed by its checksum on a line of its own."""
+    return body + b"\n%08x\n" % crc32c(body)
+
+
+def checked_body(name: str, text: bytes) -> bytes:
+    """The inverse of :func:`with_checksum`.
+
+    Raises:
+        CorruptionError: the text fails its checksum.
+    """
+    body, _, tail = text.partition(b"\n")
+    if tail != b"%08x\n" % crc32c(body):
+        raise CorruptionError(name, "checksum does not match")
+    return body
+
+
 @dataclass(frozen=True, eq=False)
 class BlockChecksums:
     """Size and block checksums of one file.

@@ -131,10 +131,25 @@ def recover_log(
     return log
 
 
-def log_damages(store: FileStore, folder: str = "log") -> list[str]:
-    """Every damage of a closed log that can be told without its metadata."""
+def log_damages(
+    store: FileStore,
+    folder: str = "log",
+    known_end: LogEnd | None = None,
+    needed_after: int | None = None,
+) -> list[str]:
+    """Every damage of a closed log, in words.
+
+    Args:
+        known_end: as in :func:`recover_log`.
+        needed_after: records newer than this seq must be there.
+    """
     try:
-        recover_log(store, folder)
+        log = recover_log(store, folder, known_end)
+        first_seq = log.files[0].header.first_seq if log.files else 1
+        if needed_after is not None and first_seq > needed_after + 1:
+            raise CorruptionError(
+                folder, f"begins at record {first_seq}, {needed_after + 1} is needed"
+            )
     except StorageError as error:
         return [str(error)]
     return []

@@ -117,6 +117,8 @@ class LogWriter:
             UnknownOutcome: as in :meth:`write`.
             DiskFull, StorageError: the old file stays the active one.
         """
+        if self._tail_is_dirty:
+            self._undo()
         active, old = self.files[-1], self._open_file()
         if active.end > self._synced:
             self._sync(old)
@@ -169,10 +171,10 @@ class LogWriter:
     def _mend(self, log: RecoveredLog) -> None:
         """Cut the torn tail; make sure that what is kept is on the disk."""
         active = log.files[-1]
-        if log.torn_bytes or log.proven < active.end:
-            # All anew what no one proved to be on the disk: a sync before may have
-            # failed, and what it left undone is not done by the next.
-            self._store.truncate(active.name, active.end)
+        # An earlier sync may have failed, and what it left undone is not done by the
+        # next: so the size, and all bytes that nobody proved to be on the disk, anew.
+        self._store.truncate(active.name, active.end)
+        if log.proven < active.end:
             self._store.rewrite(active.name, log.proven)
             self._store.sync_folder(self._options.folder)
         self._synced = active.end

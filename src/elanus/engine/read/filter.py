@@ -13,6 +13,7 @@ from elanus.expr.jsonpath import PathColumn
 from elanus.expr.predicate import Predicate
 from elanus.expr.prune import may_match
 from elanus.index.base import Allowed
+from elanus.schema.arrays import array_of_plain
 from elanus.schema.columns import Offsets
 from elanus.segment.deletes import Mask
 from elanus.segment.keys import Keys
@@ -107,7 +108,7 @@ def rows_of_keys(
 ) -> Offsets:
     """Offsets of the rows of a segment that hold these keys, hidden ones included."""
     try:
-        column = pa.array(keys, version.schema.primary.arrow_type)
+        column = array_of_plain(keys).cast(version.schema.primary.arrow_type)
     except (pa.ArrowInvalid, OverflowError):
         # keys beyond 64 bits match nothing
         column = pa.array(

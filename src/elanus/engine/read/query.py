@@ -16,6 +16,7 @@ from elanus.engine.read.plan import QueryPlan
 from elanus.engine.version import SegmentView, Version
 from elanus.expr.predicate import Predicate
 from elanus.index.base import Allowed
+from elanus.schema.arrays import array_of, values_of
 from elanus.schema.columns import Offsets, concat
 from elanus.segment.keys import Codes, codes_of
 from elanus.segment.sealed import SealedSegment
@@ -62,14 +63,14 @@ def matching(version: Version, plan: QueryPlan, rng: np.random.Generator) -> Row
         values = _keys_at(view, chosen, primary)
         if end is not None and len(chosen) > end:
             smallest = _smallest(values, end)
-            chosen, values = chosen[smallest], values.take(pa.array(smallest))
+            chosen, values = chosen[smallest], values.take(array_of(smallest))
         parts.append(np.full(len(chosen), position, np.int64))
         offsets.append(chosen)
         keys.append(values)
     if not parts:
         return Rows.none()
     rows = Rows(np.concatenate(parts), np.concatenate(offsets))
-    order = pc.sort_indices(concat(list(keys))).to_numpy().astype(np.int64)
+    order = values_of(pc.sort_indices(concat(list(keys)))).astype(np.int64)
     return rows.take(order[plan.offset : end] if plan.limit is not None else order)
 
 
@@ -79,15 +80,15 @@ def _keys_at(view: SegmentView, chosen: Offsets, primary: int) -> pa.Array:
         assert isinstance(column, pa.Array)
         return column
     column = view.segment.column(primary, view.n_rows)
-    return column if len(chosen) == view.n_rows else column.take(pa.array(chosen))
+    return column if len(chosen) == view.n_rows else column.take(array_of(chosen))
 
 
 def _smallest(values: pa.Array, count: int) -> Offsets:
     if pa.types.is_integer(values.type):
-        part = np.argpartition(values.to_numpy(), count - 1)[:count]
+        part = np.argpartition(values_of(values), count - 1)[:count]
         return part.astype(np.int64, copy=False)
     chosen = pc.select_k_unstable(values, count, [("", "ascending")])
-    smallest: Offsets = chosen.to_numpy().astype(np.int64)
+    smallest: Offsets = values_of(chosen).astype(np.int64)
     return smallest
 
 

@@ -19,6 +19,7 @@ from elanus.engine.version import SegmentView, Version
 from elanus.index.base import Allowed
 from elanus.index.search import SegmentVectors, search_rows
 from elanus.index.strategy import Strategy
+from elanus.schema.arrays import array_of, values_of
 from elanus.schema.columns import Column, Offsets, Vectors
 
 
@@ -153,7 +154,7 @@ def _ties_by_key(hits: SearchHits, distances: Vectors) -> SearchHits:
     assert isinstance(hits.keys, pa.Array)
     queries = np.repeat(np.arange(len(hits.counts)), hits.counts)
     rank = np.empty(len(distances), np.int64)
-    by_key = pc.sort_indices(hits.keys).to_numpy()
+    by_key = values_of(pc.sort_indices(hits.keys))
     rank[by_key] = np.arange(len(by_key))
     order = np.lexsort((rank, distances, queries))
     return SearchHits(
@@ -162,6 +163,6 @@ def _ties_by_key(hits: SearchHits, distances: Vectors) -> SearchHits:
         None if hits.parts is None else hits.parts[order],
         hits.offsets[order],
         hits.scores[order],
-        hits.keys.take(pa.array(order)),
+        hits.keys.take(array_of(order)),
         hits.traces,
     )

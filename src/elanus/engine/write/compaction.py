@@ -25,6 +25,7 @@ from elanus.engine.write.jobs import (
     kept_rows,
     merge_order,
 )
+from elanus.schema.arrays import array_of
 from elanus.schema.columns import Offsets
 from elanus.segment.attached import AttachedIndex
 from elanus.segment.files import read_meta
@@ -170,7 +171,7 @@ def _write_dropped(shard: LocalShard, source: _Source) -> FileStamp | None:
     if not len(source.dropped):
         return None
     name = f"jobs/{shard.node.ids.next()}.arrow"
-    batch = pa.RecordBatch.from_arrays([pa.array(source.dropped)], names=["offset"])
+    batch = pa.RecordBatch.from_arrays([array_of(source.dropped)], names=["offset"])
     return write_columns(shard.node.store, name, batch)
 
 
@@ -191,8 +192,9 @@ def _publish(shard: LocalShard, sources: list[_Source], merged: Merged | None) -
             entries.append(replace(entry, indexes=dict(merged.indexes)))
         entries.sort(key=lambda entry: entry.segment_id)
         old = [e for e in shard.manifest.segments if e.segment_id in gone]
-        manifest = shard.commit(replace(shard.manifest, segments=tuple(entries)))
+        # opened first: nothing may fail between the commit and its publication
         attached = {} if merged is None else open_built(shard, merged.indexes)
+        manifest = shard.commit(replace(shard.manifest, segments=tuple(entries)))
         with shard.state_lock:
             if merged is not None:
                 _carry(sources, merged, carried)

@@ -100,7 +100,6 @@ def _commit(shard: LocalShard, flushed: _Flushed | None, checkpoint: int) -> Non
             sizes[flushed.sealed.id] = flushed.sealed.hidden.size
     segments = [*shard.sealed, *([] if flushed is None else [flushed.sealed])]
     entries = [with_deletes(shard, s, sizes[s.id]) for s in segments]
-    shard.node.store.sync_folder(collection_folder(shard.id))
     manifest = shard.commit(
         replace(
             shard.manifest,

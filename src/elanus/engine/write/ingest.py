@@ -16,6 +16,7 @@ from elanus.clock import HybridClock
 from elanus.engine.write.records import DeleteRecord, RowsRecord
 from elanus.errors import InvalidParameter
 from elanus.schema import limits
+from elanus.schema.arrays import array_of, repeated
 from elanus.schema.codecs import encode, json_bytes
 from elanus.schema.columns import Batch, Column, constant
 from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
@@ -136,7 +137,7 @@ def _absent(
 ) -> Column:
     if field.auto_id and not upsert:
         first = clock.reserve(n_rows)
-        ids = pa.array(np.arange(first, first + n_rows, dtype=np.int64))
+        ids = array_of(np.arange(first, first + n_rows, dtype=np.int64))
         return ids.cast(field.arrow_type)
     if field.is_primary and upsert:
         raise InvalidParameter(
@@ -159,7 +160,7 @@ def _present(field: FieldSchema, values: Any, *, upsert: bool) -> Column:
     if isinstance(column, np.ndarray) or not column.null_count:
         return column
     if field.default is not None:
-        return column.fill_null(pa.scalar(field.default, field.arrow_type))
+        return column.fill_null(repeated(field.default, 1, field.arrow_type)[0])
     if not field.nullable:
         raise InvalidParameter(
             f"the length of valid_data of field({field.name}) is wrong: it is not "

@@ -17,6 +17,7 @@ from elanus.distance.metrics import Metric
 from elanus.errors import Cancelled, ElanusError
 from elanus.index.base import BuildRequest
 from elanus.index.registry import index_kind
+from elanus.schema.arrays import values_of
 from elanus.schema.columns import Batch, Offsets, concat, take
 from elanus.schema.schema import CollectionSchema
 from elanus.segment.files import SegmentMeta, SegmentRows, read_meta, write_segment
@@ -222,7 +223,7 @@ def _dropped(store: FileStore, stamp: Mapping[str, Any] | None) -> Offsets:
     if stamp is None:
         return np.empty(0, np.int64)
     file = ColumnFile(store, FileStamp.from_json(stamp))
-    offsets: Offsets = file.column("offset").to_numpy().copy()
+    offsets: Offsets = values_of(file.column("offset")).copy()
     file.close()
     return offsets
 

@@ -12,6 +12,7 @@ from elanus.engine.node import Node
 from elanus.engine.shard import LocalShard
 from elanus.engine.write.records import decode
 from elanus.errors import CorruptionError
+from elanus.schema.arrays import values_of
 from elanus.schema.schema import CollectionSchema
 from elanus.segment.files import read_meta
 from elanus.segment.sealed import SealedSegment
@@ -64,9 +65,9 @@ def _open_sealed(
     for stamp in entry.deletes:
         file = ColumnFile(store, stamp)
         segment.hidden.extend(
-            file.column("offset").to_numpy(),
-            file.column("ts").to_numpy(),
-            file.column("reason").to_numpy(),
+            values_of(file.column("offset")),
+            values_of(file.column("ts")),
+            values_of(file.column("reason")),
             segment.n_rows,
         )
         file.close()
