@@ -13,7 +13,15 @@ from elanus.distance.topk import TopK
 from elanus.index.base import Allowed, IndexMeta, SearchParams
 from elanus.index.search import SegmentVectors, search_rows
 from elanus.index.strategy import StrategyKind
-from index.segments import BUILDS, EFFORT, Sample, build, clustered, flat_search
+from index.segments import (
+    BUILDS,
+    EFFORT,
+    Sample,
+    build,
+    clustered,
+    flat_search,
+    gaussian,
+)
 
 KINDS = list(BUILDS)
 
@@ -72,6 +80,22 @@ def test_a_limit_beyond_the_index_effort(kind: str, tmp_path: Path) -> None:
         for offsets in found.offsets:
             rows = offsets[offsets >= 0]
             assert len(np.unique(rows)) == len(rows)
+
+
+def test_equally_far_rows_are_not_left_to_the_sketch(tmp_path: Path) -> None:
+    """Where codes cannot tell the allowed rows apart, the rows are measured."""
+    sample = gaussian(8_000, 64, nq=8)
+    params = {"M": 8, "efConstruction": 40}
+    path = tmp_path / "i"
+    _, segment = build(path, "HNSW", sample.rows, Metric.L2, params=params)
+    for query in sample.queries:
+        one = Sample(sample.rows, query[None])
+        away = ((sample.rows - query) ** 2).sum(axis=1)
+        allowed = Allowed(away > np.median(away))
+        found, strategy = search_rows(segment, one.queries, 10, allowed, EFFORT)
+        assert strategy.kind is StrategyKind.SKETCH
+        truth = flat_search(one, Metric.L2, 10, allowed)
+        np.testing.assert_array_equal(found.offsets, truth.offsets)
 
 
 def test_an_empty_filter_finds_nothing(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def _of_numbers(rng: np.random.Generator, key_type: DataType) -> Choices:
         (f"topic != {a}", lambda v: v["topic"] != a),
         (f"topic in [{a}, {b}]", lambda v: v["topic"] in (a, b)),
         (f"topic not in [{a}, {b}]", lambda v: v["topic"] not in (a, b)),
-        (f"{a} <= topic < {b}", lambda v: a <= v["topic"] < b),
+        (f"{a} <= topic < {a + b + 1}", lambda v: a <= v["topic"] <= a + b),
         (f"topic + 1 > {a}", lambda v: v["topic"] + 1 > a),
         (f"topic % 3 == {a % 3}", lambda v: v["topic"] % 3 == a % 3),
         ("flag == true", lambda v: v["flag"]),

@@ -29,6 +29,8 @@ from elanus.errors import Cancelled, ClosedError, ElanusError, StorageError
 
 IDLE_S = 1.0
 RETRY_S = 0.2
+MERGE = -1
+"""In the place of a field: the failure was of a merge."""
 
 Collections = Callable[[], Iterable[Collection]]
 
@@ -207,7 +209,12 @@ class BackgroundWork:
             dead = len(dead_rows(segment, size, horizon, partitions))
             states.append(
                 SegmentState(
-                    segment.id, segment.n_rows, segment.meta.nbytes, dead, missing
+                    segment.id,
+                    segment.n_rows,
+                    segment.meta.nbytes,
+                    dead,
+                    missing,
+                    len(self.status.failures.get((shard.id, segment.id, MERGE), ())),
                 )
             )
         return states
@@ -237,13 +244,19 @@ class BackgroundWork:
             return False
         finally:
             self.status.current = ""
+            self._empty_trash(shard)
+
+    def _empty_trash(self, shard: LocalShard) -> None:
+        try:
             shard.node.trash.empty(shard.node.store)
+        except StorageError as error:
+            self.status.flush_error = str(error)  # it stays there for the next time
 
     def _note_failure(self, shard: LocalShard, action: Action, reason: str) -> None:
         if isinstance(action, Build):
             keys = [(shard.id, action.segment_id, action.field_id)]
         else:
-            keys = [(shard.id, segment_id, -1) for segment_id in action.segment_ids]
+            keys = [(shard.id, segment_id, MERGE) for segment_id in action.segment_ids]
         for key in keys:
             self.status.failures.setdefault(key, []).append(reason)
 
@@ -278,14 +291,17 @@ class BackgroundWork:
 
     def _raise_failures(self, shard: LocalShard) -> None:
         limit = shard.node.settings.build_attempts
-        for (shard_id, segment_id, _), reasons in self.status.failures.items():
-            if shard_id == shard.id and len(reasons) >= limit:
+        present = {segment.id for segment in list(shard.sealed)}
+        for (shard_id, segment_id, _), reasons in list(self.status.failures.items()):
+            if shard_id != shard.id or segment_id not in present:
+                continue  # a merge has replaced the segment since
+            if len(reasons) >= limit:
                 raise JobFailed(f"segment {segment_id}: {reasons[-1]}")
 
     def forget_failures(self, collection_id: int) -> None:
         """Try again what had failed too often, as after a new index definition."""
-        for key in [k for k in self.status.failures if k[0] == collection_id]:
-            del self.status.failures[key]
+        for key in [k for k in list(self.status.failures) if k[0] == collection_id]:
+            self.status.failures.pop(key, None)
 
 
 def drop_damaged(shard: LocalShard) -> None:

@@ -54,6 +54,7 @@ def index_states(collection: Collection, status: JobStatus) -> list[dict[str, An
     shard = collection.shard
     segments = list(shard.sealed)
     total = sum(segment.n_rows for segment in segments)
+    present = {segment.id for segment in segments}
     least = shard.node.settings.index_rows
     states = []
     for index in collection.definition.indexes.values():
@@ -67,8 +68,10 @@ def index_states(collection: Collection, status: JobStatus) -> list[dict[str, An
             )
             reasons = [
                 why[-1]
-                for (owner, _, field_id), why in status.failures.items()
-                if owner == shard.id and field_id == index.field_id
+                for (owner, segment_id, field_id), why in list(status.failures.items())
+                if owner == shard.id
+                and segment_id in present
+                and field_id == index.field_id
             ]
         state = "Finished" if done == total else "Failed" if reasons else "InProgress"
         states.append(

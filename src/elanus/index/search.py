@@ -36,6 +36,9 @@ from elanus.index.strategy import (
     unfiltered_strategy,
 )
 
+# Share of the found rows that may come from the second half of a sketch's candidates.
+_MOST_LATE_ROWS = 0.2
+
 RowSource = Callable[[], VectorBlock]
 _ASKED_NOTHING = SearchParams()
 _NO_INDEX = Strategy(StrategyKind.EXACT, 0, "no index")
@@ -133,13 +136,41 @@ def _run(
     if strategy.kind is StrategyKind.EXACT:
         return _exact(vectors.block(), queries, wanted, allowed)
     if strategy.kind is StrategyKind.SKETCH:
-        assert index.sketch is not None and allowed is not None
-        named = index.sketch.candidates(queries, strategy.effort, allowed)
-        return nearest_candidates(queries, vectors.block(), named, wanted)
+        assert allowed is not None
+        return _sketched(vectors, queries, wanted, allowed, strategy.effort)
     if not index.is_lossy:
         return index.search(queries, wanted, strategy.effort, allowed)
     named = lossy_candidates(index, queries, wanted, strategy.effort, allowed)
     return nearest_candidates(queries, vectors.block(), named, wanted)
+
+
+def _sketched(
+    vectors: SegmentVectors,
+    queries: Floats,
+    wanted: int,
+    allowed: Allowed,
+    count: int,
+) -> TopK:
+    """The best of the sketch's candidates; exact where it cannot tell rows apart.
+
+    A filter may leave only rows that are all about equally far from the query. Then the
+    nearest lie anywhere among the candidates, and so beyond them too.
+    """
+    assert vectors.index is not None and vectors.index.sketch is not None
+    block = vectors.block()
+    named = vectors.index.sketch.candidates(queries, count, allowed)
+    found = nearest_candidates(queries, block, named, wanted)
+    if count >= allowed.count:
+        return found
+    for query in range(len(queries)):
+        first_half = set(named.offsets[query, : count // 2].tolist())
+        late = sum(row not in first_half for row in found.offsets[query].tolist())
+        if late > _MOST_LATE_ROWS * wanted:
+            one = queries[query : query + 1]
+            exact = nearest_at(one, block, allowed.offsets, wanted)
+            found.offsets[query] = exact.offsets[0]
+            found.distances[query] = exact.distances[0]
+    return found
 
 
 def _filled(

@@ -23,8 +23,8 @@ _NEARLY_ALL = 0.9
 # Nanoseconds on one core of an EPYC with AVX-512, rows beyond the cache, measured on
 # 100,000 x 384 and x 128; only their proportions matter.
 _ROW_NS = 20.0
-_ROW_DIM_NS = 0.33
-_OFFSET_NS = 0.4  # per row of the segment: listing the allowed offsets
+_ROW_DIM_NS = 0.45
+_OFFSET_NS = 0.6  # per row of the segment: listing the allowed offsets
 _WALK_NS = 1_600.0  # per unit of ef
 _WALK_DIM_NS = 5.0  # per unit of ef and dimension
 _CODE_NS = 0.033  # per row and code of the sketch

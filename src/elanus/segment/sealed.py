@@ -148,6 +148,20 @@ class SealedSegment:
         )
         return given[same], offsets[same]
 
+    def check_keys(self, *, with_values: bool) -> None:
+        """Verify what :meth:`find` reads, so that it cannot fail in the next moment.
+
+        Args:
+            with_values: the keys themselves too, not only their codes.
+
+        Raises:
+            CorruptionError: names the file.
+        """
+        self._keys.column("code")
+        self._keys.column("offset")
+        if with_values:
+            self._scalars.column(column_name(self.schema.primary.id))
+
     def keys_in_code_order(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Every row's key code, ascending, and its offset."""
         codes = values_of(self._keys.column("code"))

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from elanus.errors import CorruptionError, InternalError
+from elanus.schema.arrays import array_of
 from elanus.storage.checksums import BLOCK_BYTES, BlockChecksums
 from elanus.storage.files import MappedFile
 

@@ -19,6 +19,9 @@ from elanus.segment.deletes import Mask
 from elanus.segment.keys import Keys
 
 
+_UNKNOWN = Allowed(np.empty(0, np.bool_))
+
+
 @dataclass(frozen=True, slots=True)
 class ViewSource:
     """The columns of a segment view, as the expression evaluator reads them."""
@@ -47,7 +50,9 @@ def allowed_rows(
     rng: np.random.Generator,
 ) -> Allowed | None:
     """Rows of one segment that reads may return; ``None`` when that is every row."""
-    live = version.partitions if partitions is None else partitions & version.partitions
+    live = version.partitions
+    if partitions is not None:
+        live &= partitions
     if predicate is None:
         return _all_visible(version, position, live)
     visible = version.visible(position, live)
@@ -63,17 +68,16 @@ def allowed_rows(
 def _all_visible(
     version: Version, position: int, partitions: frozenset[int]
 ) -> Allowed | None:
-    view = version.views[position]
+    if version.repeated_keys:
+        mask = version.visible(position, partitions)
+        return None if mask is None else Allowed(mask)
     # a view outlives its version, so that a write elsewhere does not cost its bitmap
-    cache = version.cache if version.repeated_keys else view.cache
-    key = ("allowed", position if version.repeated_keys else -1, partitions)
-    if key in cache:
-        known: Allowed | None = cache[key]
-        return known
-    mask = version.visible(position, partitions)
-    allowed = None if mask is None else Allowed(mask)
-    cache[key] = allowed
-    return allowed
+    cache = version.views[position].cache
+    known: Allowed | None = cache.get(partitions, _UNKNOWN)
+    if known is _UNKNOWN:
+        mask = version.visible(position, partitions)
+        known = cache[partitions] = None if mask is None else Allowed(mask)
+    return known
 
 
 def matching_rows(

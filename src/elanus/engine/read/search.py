@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,7 @@ from elanus.schema.arrays import array_of, values_of
 from elanus.schema.columns import Column, Offsets, Vectors
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentTrace:
+class SegmentTrace(NamedTuple):
     """How one segment was searched, for explanations.
 
     Attributes:
@@ -38,8 +37,7 @@ class SegmentTrace:
     strategy: Strategy | None
 
 
-@dataclass(frozen=True, slots=True)
-class SearchHits:
+class SearchHits(NamedTuple):
     """Rows found, all queries end to end, nearest first within each.
 
     Attributes:
@@ -130,12 +128,13 @@ def _reduce(
     if plan.offset:
         top = TopK(top.offsets[:, plan.offset :], top.distances[:, plan.offset :])
         parts = None if parts is None else parts[:, plan.offset :]
-    real = top.offsets >= 0
-    counts = real.sum(axis=1)
-    if real.all():
+    if top.fewest_rows() == top.k:
+        counts = np.full(nq, top.k, np.int64)
         offsets, distances = top.offsets.reshape(-1), top.distances.reshape(-1)
         parts = None if parts is None else parts.reshape(-1)
     else:
+        real = top.offsets >= 0
+        counts = real.sum(axis=1)
         offsets, distances = top.offsets[real], top.distances[real]
         parts = None if parts is None else parts[real]
     scores = scores_from_distances(distances, plan.metric)

@@ -25,6 +25,7 @@ class SegmentState:
     Attributes:
         dead_rows: rows a rewrite would remove.
         missing: fields whose index is defined but not built, by failures so far.
+        failed_merges: how often a merge with this segment failed.
     """
 
     segment_id: int
@@ -32,6 +33,7 @@ class SegmentState:
     nbytes: int
     dead_rows: int
     missing: Mapping[int, int]
+    failed_merges: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ def next_action(
     Args:
         eager: the user asked to optimise: merge all that fits, drop every dead row.
     """
-    compact = _merge_all(segments, settings) if eager else _merge(segments, settings)
+    sound = [s for s in segments if s.failed_merges < settings.build_attempts]
+    compact = _merge_all(sound, settings) if eager else _merge(sound, settings)
     return compact or _build(segments, settings)
 
 
