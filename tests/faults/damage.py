@@ -94,12 +94,12 @@ def look(db: Database) -> Look:
     near, far = np.full(DIM, 0.4, np.float32), np.eye(2, DIM, dtype=np.float32)
     params = {"ef": 200}
     return {
-        "rows": docs.query(output_fields=["*"]).to_pydict(),
-        "texts": texts.query(output_fields=["*"]).to_pydict(),
+        "rows": docs.query(output_fields=["*"]),
+        "texts": texts.query(output_fields=["*"]),
         "counts": (docs.count(), texts.count(), docs.count("value == 3")),
-        "got": docs.get([7, 55, 4100]).to_pydict(),
-        "found": texts.get(["k31", "k3"]).to_pydict(),
-        "some": texts.query('text like "word%" and tags[0] > 20').to_pydict(),
+        "got": docs.get([7, 55, 4100]),
+        "found": texts.get(["k31", "k3"]),
+        "some": texts.query('text like "word%" and tags[0] > 20'),
         "near": _ranked(docs.search(near, limit=20, params=params)),
         "far": _ranked(docs.search(far, limit=5, filter="value < 2", params=params)),
         "similar": _ranked(texts.search(near, limit=5)),
@@ -187,15 +187,19 @@ class Cases:
     def while_open(self, damage: Damage) -> None:
         """The file is broken under a database that has read it before."""
         root = self._copy()
-        with open_plain(root) as db:
-            db._core.background.attach_indexes()
-            assert look(db) == self.right
-            damage.do(root / damage.file)
-            self._answers(damage, db, "while open")
-            if damage.is_index:
-                self._is_rebuilt(damage, db)
-            elif damage.file.startswith("collections/"):
-                self._writes_are_safe(damage, db)
+        db = open_plain(root)
+        db._core.background.attach_indexes()
+        assert look(db) == self.right
+        damage.do(root / damage.file)
+        self._answers(damage, db, "while open")
+        if damage.is_index:
+            self._is_rebuilt(damage, db)
+        elif damage.file.startswith("collections/"):
+            self._writes_are_safe(damage, db)
+        try:
+            db.close()
+        except ElanusError as error:
+            self._is_named(damage, error, "closing")
         del db
         gc.collect()
         self._look_at(damage, root, "after reopening")
@@ -285,7 +289,8 @@ def files_of(root: Path) -> dict[str, int]:
 def main(arguments: list[str]) -> int:
     """Args: template, scratch, way, per region, seed, share, file names or none.
 
-    With a share below 1 that part of the damages is tried, chosen by the seed.
+    With a share below 1 that part of the damages is tried, chosen by the seed, and at
+    least one of each file.
     """
     template, scratch, way, per_region, seed, share, *names = arguments
     cases = Cases(Path(template), Path(scratch))
@@ -295,8 +300,10 @@ def main(arguments: list[str]) -> int:
     for name, size in files_of(cases.template).items():
         if names and name not in names:
             continue
-        for damage in damages_of(name, size, int(per_region), int(seed)):
-            if rng.random() < float(share) or damage.label in ("delete", "cut to 0"):
+        damages = list(damages_of(name, size, int(per_region), int(seed)))
+        sure = rng.randrange(len(damages))
+        for i, damage in enumerate(damages):
+            if i == sure or rng.random() < float(share):
                 print(damage.file, damage.label, flush=True)
                 attempt(damage)
                 done += 1

@@ -7,6 +7,7 @@ The model is a plain list of rows in the order they were written.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +106,7 @@ def abandon(db: Database) -> None:
 # --- operations -------------------------------------------------------------------
 
 
+@functools.cache
 def vector_of(key: int, value: int) -> np.ndarray[Any, Any]:
     """The vector of a row, (DIM,) float32."""
     rng = np.random.default_rng([key, value])

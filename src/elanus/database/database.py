@@ -48,6 +48,7 @@ from elanus.errors import (
     ReadOnlyError,
     StorageError,
 )
+from elanus.heap import release_free_memory
 from elanus.schema import limits
 from elanus.schema.check import (
     check_collection_name,
@@ -452,6 +453,7 @@ class Database:
         self.need_writable()
         collection.flush()
         self._clean_up(rotate=True)
+        release_free_memory()
         self.background.wake()
 
     def close(self) -> None:

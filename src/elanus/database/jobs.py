@@ -15,7 +15,7 @@ from functools import partial
 from elanus.engine.collection import Collection
 from elanus.engine.shard import LocalShard
 from elanus.engine.write.build import attach_known, build, drop_index
-from elanus.engine.write.compaction import compact, dead_rows
+from elanus.engine.write.compaction import compact, dead_rows, horizon_of
 from elanus.engine.write.flush import flush_all, flush_next
 from elanus.engine.write.jobs import JobFailed, Launcher, Progress, Runner
 from elanus.engine.write.policy import (
@@ -26,6 +26,7 @@ from elanus.engine.write.policy import (
     next_action,
 )
 from elanus.errors import Cancelled, ClosedError, ElanusError, StorageError
+from elanus.heap import release_free_memory
 
 IDLE_S = 1.0
 RETRY_S = 0.2
@@ -134,6 +135,7 @@ class BackgroundWork:
         """Let go of what a flush made superfluous, and look for the next work."""
         self._trim()
         shard.node.trash.empty(shard.node.store)
+        release_free_memory()
         self.wake()
 
     # --- merging and indexing ---------------------------------------------------------
@@ -195,7 +197,7 @@ class BackgroundWork:
         with shard.state_lock:
             segments = list(shard.sealed)
             partitions = shard.partitions
-            horizon = shard.applied_ts
+            horizon = horizon_of(shard)
         states = []
         for segment in segments:
             missing = {

@@ -83,16 +83,19 @@ def prepared_queries(queries: Floats, metric: Metric) -> Floats:
     ready = np.ascontiguousarray(queries, dtype=np.float32)
     if not metric.row.normalises:
         return ready
-    unit = np.empty_like(ready)
+    if len(ready) == 1:
+        return _unit(ready)
+    return np.concatenate([_unit(ready[i : i + 1]) for i in range(len(ready))])
+
+
+def _unit(query: Floats) -> Floats:
+    """One query, (1, dim), at unit length."""
+    square = faiss.fvec_norm_L2sqr(faiss.swig_ptr(query), query.shape[1])
     # Squares of very large or small values leave the range of float32.
-    with np.errstate(over="ignore", under="ignore"):
-        squares = [float(np.dot(row, row)) for row in ready]
-    for query, (row, square) in enumerate(zip(ready, squares, strict=True)):
-        if _SAFE_SQUARE[0] < square < _SAFE_SQUARE[1]:
-            np.multiply(row, np.float32(1.0 / math.sqrt(square)), out=unit[query])
-        else:
-            unit[query] = normalised(row[None])[0]
-    return unit
+    if _SAFE_SQUARE[0] < square < _SAFE_SQUARE[1]:
+        unit: Floats = query * np.float32(1.0 / math.sqrt(square))
+        return unit
+    return normalised(query)
 
 
 def distances_all(queries: Floats, block: VectorBlock) -> Floats:

@@ -54,6 +54,8 @@ class TopK:
         # Empty places come last, so one look at the last column settles most calls.
         if self.nq == 1 and self.offsets[0, -1] != NO_ROW:
             return self.k
+        if self.nq == 1 and self.offsets[0, -1] != NO_ROW:
+            return self.k
         if (self.offsets[:, -1] != NO_ROW).all():
             return self.k
         return int((self.offsets != NO_ROW).sum(axis=1).min())

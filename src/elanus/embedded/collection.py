@@ -17,7 +17,7 @@ from elanus.engine.read.output import output_columns
 from elanus.engine.read.plan import QueryRequest, SearchRequest, vector_field
 from elanus.engine.read.search import SearchHits
 from elanus.engine.version import Version
-from elanus.errors import InvalidParameter
+from elanus.errors import ClosedError, InvalidParameter
 from elanus.index.registry import index_kind
 from elanus.schema import limits
 from elanus.schema.arrays import array_of
@@ -71,7 +71,11 @@ class Reader:
         return self._engine.schema
 
     def _version(self) -> Version:
-        return self._engine.pin() if self._pinned is None else self._pinned
+        if self._pinned is None:
+            return self._engine.pin()
+        if self._core.is_closed:
+            raise ClosedError("the database")
+        return self._pinned
 
     def search(
         self,
@@ -290,7 +294,7 @@ class Collection(Reader):
 
     def truncate(self) -> None:
         """Remove every row."""
-        self._core.truncate(self.name)
+        self._core.truncate(self._live_name())
 
     # --- partitions and indexes -------------------------------------------------------
 
@@ -301,11 +305,11 @@ class Collection(Reader):
 
     def create_partition(self, name: str) -> None:
         """Add a partition; nothing happens if it exists."""
-        self._core.create_partition(self.name, name)
+        self._core.create_partition(self._live_name(), name)
 
     def drop_partition(self, name: str) -> None:
         """Drop a partition and its rows; nothing happens if there is none."""
-        self._core.drop_partition(self.name, name)
+        self._core.drop_partition(self._live_name(), name)
 
     def create_index(
         self,
@@ -334,7 +338,7 @@ class Collection(Reader):
         given = dict(params or {})
         kind.resolve(given, 0, chosen.dim or 0)
         self._core.create_index(
-            self.name,
+            self._live_name(),
             IndexDefinition(
                 name=name or chosen.name,
                 field_id=chosen.id,
@@ -350,13 +354,13 @@ class Collection(Reader):
         Raises:
             IndexNotFound: there is none by this name.
         """
-        self._core.drop_index(self.name, name)
+        self._core.drop_index(self._live_name(), name)
 
     def describe_index(self, name: str = "") -> list[dict[str, Any]]:
         """Each index with its parameters, progress and, if a build failed, why."""
         return [
             entry
-            for entry in self._core.describe_indexes(self.name)
+            for entry in self._core.describe_indexes(self._live_name())
             if not name or entry["name"] == name
         ]
 
@@ -368,6 +372,7 @@ class Collection(Reader):
         Raises:
             StorageError, DiskFull: rows stay in memory and log.
         """
+        self._live_name()
         self._core.flush(self._engine)
 
     def compact(self, progress: Progress | None = None) -> None:
@@ -396,7 +401,16 @@ class Collection(Reader):
 
     def stats(self) -> dict[str, Any]:
         """Rows, segments, bytes, background work and damages found."""
-        return self._core.stats(self.name)
+        return self._core.stats(self._live_name())
+
+    def _live_name(self) -> str:
+        """The name, as long as it is not that of a successor of the same name.
+
+        Raises:
+            ClosedError: the collection was dropped or its database closed.
+        """
+        self._engine.pin()
+        return self.name
 
     def __repr__(self) -> str:
         return f"<elanus.Collection {self.name!r}>"

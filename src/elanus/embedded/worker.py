@@ -18,7 +18,7 @@ import orjson
 from elanus.engine.write.jobs import JobFailed, job_from_dict, run_job
 from elanus.storage.files import LocalFileStore
 
-IDLE_S = 5.0
+IDLE_S = 2.0
 PARENT_CHECK_S = 1.0
 
 

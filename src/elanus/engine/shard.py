@@ -177,9 +177,9 @@ class LocalShard:
             deleted = self._hide(record.keys, ts, None)
         if record.partition not in self.partitions:
             return deleted  # its partition was dropped after the record was logged
+        growing = self._growing_for(record.batch)
         if not record.upsert:
             self._shadow(record, ts)
-        growing = self._growing_for(record.batch)
         older = growing.append(record.batch, record.partition, ts)
         if len(older) and not record.upsert:
             self._shadow_rows(growing, older, record.partition, ts)
@@ -316,8 +316,11 @@ class LocalShard:
             repeated_keys: the shard's own by default.
 
         Raises:
+            ClosedError: the collection was dropped; its records must not come back.
             StorageError, DiskFull: nothing changed.
         """
+        if self.is_closed:
+            raise ClosedError("the collection")
         repeated = self.repeated_keys if repeated_keys is None else repeated_keys
         manifest = replace(
             manifest,

@@ -36,8 +36,11 @@ from elanus.index.strategy import (
     unfiltered_strategy,
 )
 
-# Share of the found rows that may come from the second half of a sketch's candidates.
-_MOST_LATE_ROWS = 0.2
+# How many of the nearest candidates are judged, and the share of them that may come
+# from the second half. Candidates in an order of chance pass once in 750 searches.
+_FEWEST_JUDGED = 20
+_MOST_LATE_ROWS = 0.15
+_MORE_CANDIDATES = 4
 
 RowSource = Callable[[], VectorBlock]
 _ASKED_NOTHING = SearchParams()
@@ -156,21 +159,40 @@ def _sketched(
     A filter may leave only rows that are all about equally far from the query. Then the
     nearest lie anywhere among the candidates, and so beyond them too.
     """
+    found, unsure = _judged(vectors, queries, wanted, allowed, count)
+    for query in unsure:
+        one = queries[query : query + 1]
+        more = min(_MORE_CANDIDATES * count, allowed.count)
+        better, still_unsure = _judged(vectors, one, wanted, allowed, more)
+        if still_unsure:
+            better = _exact(vectors.block(), one, wanted, allowed)
+        found.offsets[query] = better.offsets[0]
+        found.distances[query] = better.distances[0]
+    return found
+
+
+def _judged(
+    vectors: SegmentVectors,
+    queries: Floats,
+    wanted: int,
+    allowed: Allowed,
+    count: int,
+) -> tuple[TopK, list[int]]:
+    """The best of ``count`` candidates, and the queries that may have missed some."""
     assert vectors.index is not None and vectors.index.sketch is not None
-    block = vectors.block()
     named = vectors.index.sketch.candidates(queries, count, allowed)
-    found = nearest_candidates(queries, block, named, wanted)
+    looked_at = min(max(2 * wanted, _FEWEST_JUDGED), count)
+    judged = nearest_candidates(queries, vectors.block(), named, looked_at)
+    found = judged.resized(wanted)
     if count >= allowed.count:
-        return found
+        return found, []
+    unsure = []
     for query in range(len(queries)):
         first_half = set(named.offsets[query, : count // 2].tolist())
-        late = sum(row not in first_half for row in found.offsets[query].tolist())
-        if late > _MOST_LATE_ROWS * wanted:
-            one = queries[query : query + 1]
-            exact = nearest_at(one, block, allowed.offsets, wanted)
-            found.offsets[query] = exact.offsets[0]
-            found.distances[query] = exact.distances[0]
-    return found
+        late = sum(row not in first_half for row in judged.offsets[query].tolist())
+        if late > _MOST_LATE_ROWS * looked_at:
+            unsure.append(query)
+    return found, unsure
 
 
 def _filled(

@@ -25,6 +25,8 @@ from elanus.schema.columns import Column, Vectors, copied
 from elanus.schema.schema import FieldSchema
 from elanus.schema.types import DataType
 
+_SMALL = 4096
+
 Codec = Callable[[FieldSchema, Any], Column]
 
 
@@ -368,9 +370,11 @@ def check_finite(matrix: Vectors) -> None:
         InvalidParameter: names the first such value.
     """
     flat = matrix.reshape(-1)
-    # one cheap pass: the sum of squares is finite only if all is (or it overflowed)
-    if math.isfinite(np.dot(flat, flat)):
-        return
+    if flat.size > _SMALL:
+        with np.errstate(over="ignore", invalid="ignore"):
+            # one cheap pass: finite only if every value is (or the sum overflowed)
+            if math.isfinite(np.dot(flat, flat)):
+                return
     bad = ~np.isfinite(matrix)
     if bad.any():
         raise InvalidParameter(_not_a_number(float(matrix[bad][0])))

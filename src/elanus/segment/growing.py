@@ -105,24 +105,28 @@ class GrowingSegment:
         end = start + len(keys)
         newest = self._newest
         self._older[start:end] = -1
-        known = len(newest)
-        repeated = newest.keys() & set(keys)
-        if not repeated:
-            newest.update(zip(keys, range(start, end), strict=True))
-            if len(newest) == known + len(keys):
-                return np.empty(0, np.int64)
-            for key in keys:  # the batch repeats a key of its own
-                newest.pop(key, None)
-        replaced = []
-        for offset, key in enumerate(keys, start):
-            older = self._older[offset] = newest.get(key, -1)
-            newest[key] = offset
-            while older >= 0:
-                replaced.append(older)
-                if self._partitions[older] == partition:
-                    break  # it made its own elders known when it came
-                older = self._older[older]
+        fresh = dict(zip(keys, range(start, end), strict=True))
+        replaced: list[int] = []
+        if len(fresh) == len(keys):
+            for key in newest.keys() & fresh.keys():
+                replaced += self._chain(fresh[key], newest[key], partition)
+            newest.update(fresh)
+        else:  # the batch repeats a key of its own
+            for offset, key in enumerate(keys, start):
+                replaced += self._chain(offset, newest.get(key, -1), partition)
+                newest[key] = offset
         return np.array(replaced, np.int64)
+
+    def _chain(self, offset: int, older: int, partition: int) -> list[int]:
+        """Note the row before ``offset`` of its key; returns rows to be shadowed."""
+        self._older[offset] = older
+        rows = []
+        while older >= 0:
+            rows.append(older)
+            if self._partitions[older] == partition:
+                break  # it made its own elders known when it came
+            older = int(self._older[older])
+        return rows
 
     # --- reading ---------------------------------------------------------------
 
@@ -203,16 +207,16 @@ class GrowingSegment:
         self, keys: Keys, n_rows: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """See :class:`elanus.segment.base.Segment`."""
+        newest, older = self._newest, self._older
         which: list[int] = []
         offsets: list[int] = []
-        newest = self._newest
-        for i, key in enumerate(keys.values):
-            offset = newest.get(key, -1)
+        for i in [i for i, key in enumerate(keys.values) if key in newest]:
+            offset = newest[keys.values[i]]
             while offset >= 0:
                 if offset < n_rows:
                     which.append(i)
                     offsets.append(offset)
-                offset = int(self._older[offset])
+                offset = int(older[offset])
         return np.array(which, np.int64), np.array(offsets, np.int64)
 
     def index(self, field_id: int) -> VectorIndex | None:

@@ -18,7 +18,6 @@ from elanus.schema.columns import Offsets
 from elanus.segment.deletes import Mask
 from elanus.segment.keys import Keys
 
-
 _UNKNOWN = Allowed(np.empty(0, np.bool_))
 
 

@@ -99,7 +99,10 @@ def _search_view(
     def rows() -> VectorBlock:
         return segment.block(field_id, plan.metric, view.n_rows)
 
-    vectors = SegmentVectors(rows, segment.index(field_id))
+    index = segment.index(field_id)
+    if index is not None and index.meta.metric is not plan.metric:
+        index = None  # a snapshot may hold an index of an older definition
+    vectors = SegmentVectors(rows, index)
     top, strategy = search_rows(vectors, queries, wanted, allowed, plan.params)
     return top, SegmentTrace(
         segment.id, view.n_rows, count, segment.is_sealed, strategy

@@ -87,7 +87,7 @@ def _plan(shard: LocalShard, segment_ids: Sequence[int]) -> list[_Source] | None
         segments = [s for s in shard.sealed if s.id in wanted]
         sizes = [segment.hidden.size for segment in segments]
         partitions = shard.partitions
-        horizon = _horizon(shard)
+        horizon = horizon_of(shard)
     if len(segments) < len(wanted):
         return None
     dropped = [
@@ -110,7 +110,7 @@ def _plan(shard: LocalShard, segment_ids: Sequence[int]) -> list[_Source] | None
     return sources
 
 
-def _horizon(shard: LocalShard) -> int:
+def horizon_of(shard: LocalShard) -> int:
     """Rows deleted up to this timestamp need not be kept for older readers."""
     history_ms = int(shard.node.settings.history_s * 1000)
     if not history_ms:
@@ -183,6 +183,7 @@ def _publish(shard: LocalShard, sources: list[_Source], merged: Merged | None) -
                 return False
             carried = [0] * len(sources)
             if merged is not None:
+                _drop_unwanted_indexes(shard, merged)
                 carried = _carry(sources, merged, carried)
                 size = merged.segment.hidden.size
         gone = {source.segment.id for source in sources}
@@ -206,6 +207,14 @@ def _publish(shard: LocalShard, sources: list[_Source], merged: Merged | None) -
                 shard.persisted[merged.segment.id] = size
         retire(shard, [source.segment for source in sources], old)
     return True
+
+
+def _drop_unwanted_indexes(shard: LocalShard, merged: Merged) -> None:
+    """Leave out indexes whose definition was changed while they were built."""
+    for field_id, entry in list(merged.indexes.items()):
+        if shard.index_definitions.get(field_id) != entry.definition:
+            del merged.indexes[field_id]
+            shard.node.trash.add(index_folder(shard.id, entry.index_id))
 
 
 def _carry(sources: list[_Source], merged: Merged, done: list[int]) -> list[int]:
