@@ -23,12 +23,13 @@ from elanus.engine.write.jobs import InlineLauncher, Launcher
 from elanus.errors import CorruptionError, FormatError, StorageError
 from elanus.storage.checksums import checked_body, with_checksum
 from elanus.storage.files import FileStore, LocalFileStore
-from elanus.storage.lock import LOCK_NAME, FolderLock
+from elanus.storage.lock import LOCK_NAME, FolderLock, wait_for_workers
 from elanus.storage.meta import META_NAME, MetaStore
 from elanus.storage.wal import Log, LogOptions
 
 FORMAT_FILE = "elanus.json"
 FORMAT_VERSION = 1
+WORKER_PATIENCE_S = 10.0
 _NEW_FORMAT_FILE = f"{FORMAT_FILE}.new"
 
 
@@ -89,6 +90,8 @@ def open_database(
     is_new = _check_place(root, read_only)
     lock = FolderLock(root, shared=read_only)
     try:
+        if not read_only:
+            wait_for_workers(root, WORKER_PATIENCE_S)
         store = world.make_store(root, read_only)
         if is_new:
             _write_format(store)

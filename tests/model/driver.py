@@ -6,6 +6,7 @@ A failure names the seed; ``ELANUS_SEED=<seed>`` with the test's name repeats th
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -39,9 +40,11 @@ class Driver:
     owner: int = 0
     is_alone: bool = True
 
-    def run(self, steps: int) -> None:
+    def run(self, steps: int, stop: threading.Event | None = None) -> None:
         """Do ``steps`` operations, comparing now and then and at the end."""
         for step in range(steps):
+            if stop is not None and stop.is_set():
+                return
             self.step()
             if step % COMPARED_EVERY == 0 or step == steps - 1:
                 self.compare()

@@ -5,6 +5,7 @@ The state machine and the seeded driver differ only in who draws the arguments.
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Sequence
@@ -17,7 +18,6 @@ import pyarrow as pa
 
 import elanus
 from elanus.app import World
-from elanus.config import Settings
 from elanus.embedded.collection import Collection, Reader, Snapshot
 from elanus.schema.types import DataType
 from model.oracle import (
@@ -32,14 +32,6 @@ from model.oracle import (
 )
 from model.rows import columns_of, with_default
 
-# Segments seal after some fifty rows, so that a short run has many of them.
-TINY = Settings(
-    growing_bytes=12_000,
-    index_rows=20,
-    merge_factor=2,
-    log_file_bytes=1 << 16,
-    worker_threads=1,
-)
 EVERYWHERE = Filter()
 INDEXES: dict[str, dict[str, Any]] = {
     "FLAT": {},
@@ -87,6 +79,14 @@ class Harness:
         self.db = elanus.open(self.folder / "db-0", world=self.world)
         self.create()
 
+    def shared_with(self, scope: Filter) -> Harness:
+        """The same database, with an oracle for the rows of one owner."""
+        mine = copy.copy(self)
+        mine.scope = scope
+        mine.oracle = Oracle(partitions=set(self.oracle.partitions))
+        mine.pinned, mine.moments = [], []
+        return mine
+
     @property
     def collection(self) -> Collection:
         """The collection under its present name."""
@@ -114,9 +114,7 @@ class Harness:
     def delete_where(self, where: Filter, partitions: Sequence[str] = ()) -> None:
         """Delete the keys that a filter shows in the partitions read."""
         keys = [row.key for row in self.oracle.visible(where, partitions)]
-        deleted = self.collection.delete(
-            filter=where.text, partitions=list(partitions)
-        )
+        deleted = self.collection.delete(filter=where.text, partitions=list(partitions))
         assert deleted == self.oracle.delete(keys, partitions), where.text
 
     def truncate(self) -> None:
@@ -182,18 +180,14 @@ class Harness:
     def compact(self) -> None:
         """Merge segments."""
         self.collection.compact()
-        self._forget_moments()
 
     def optimize(self) -> None:
         """Merge segments and build indexes; nothing is left to do then."""
         self.collection.optimize()
-        self._forget_moments()
+        if self.scope is not EVERYWHERE:
+            return  # others write meanwhile
         for entry in self.collection.describe_index():
             assert entry["state"] == "Finished", entry
-
-    def _forget_moments(self) -> None:
-        if not self.world.settings.history_s:
-            self.moments.clear()
 
     def pin(self) -> None:
         """Keep a snapshot, to be compared again later."""
@@ -202,7 +196,9 @@ class Harness:
         del self.pinned[:-3]
 
     def note_moment(self) -> None:
-        """Remember what there is at the present timestamp."""
+        """Remember what there is at the present timestamp, if compaction keeps it."""
+        if not self.world.settings.history_s:
+            return
         ts = self.collection.snapshot().ts
         self.moments = [m for m in self.moments if m[0] != ts][-5:]
         self.moments.append((ts, self.oracle.copy()))
@@ -260,7 +256,9 @@ def _some_partitions(rng: np.random.Generator, oracle: Oracle) -> list[str]:
     names = sorted(oracle.partitions)
     if len(names) == 1 or rng.random() < 0.5:
         return []
-    return sorted(rng.choice(names, rng.integers(1, len(names)), replace=False).tolist())
+    return sorted(
+        rng.choice(names, rng.integers(1, len(names)), replace=False).tolist()
+    )
 
 
 def _refuses(stale: Collection) -> None:
@@ -291,7 +289,8 @@ def compare(
     """Counts, queries, searches and iteration of one moment against its oracle."""
     scope = harness.scope
     both = Filter(
-        f"{scope.text} and ({where.text})" if scope.text and where.text
+        f"{scope.text} and ({where.text})"
+        if scope.text and where.text
         else scope.text or where.text,
         lambda v: scope.passes(v) and where.passes(v),
     )
@@ -422,5 +421,3 @@ def assert_rows(table: pa.Table, expected: list[Row]) -> None:
         color = row.values["color"]
         assert json.loads(values["$meta"]) == ({"color": color} if color else {})
         assert values.get("color", color) == color
-
-

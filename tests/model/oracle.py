@@ -8,7 +8,7 @@ key among the partitions read; counts count every row that is not deleted.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,7 +72,7 @@ class Oracle:
 
     rows: list[Row] = field(default_factory=list)
     partitions: set[str] = field(default_factory=lambda: {"_default"})
-    counter: Iterable[int] = field(default_factory=itertools.count)
+    counter: Iterator[int] = field(default_factory=itertools.count)
 
     def copy(self) -> Oracle:
         """The same rows, unmoved by later writes."""

@@ -59,7 +59,7 @@ def draw_rows(
         Row(
             key,
             partition,
-            next(oracle.counter),  # type: ignore[call-overload]
+            next(oracle.counter),
             rng.normal(size=DIM).astype(np.float32),
             draw_values(rng, owner),
         )
@@ -196,7 +196,10 @@ def _of_arrays(rng: np.random.Generator, key_type: DataType) -> Choices:
     a, b = (int(n) for n in rng.integers(0, 5, 2))
     return [
         (f"array_contains(tags, {a})", lambda v: a in v["tags"]),
-        (f"array_contains_any(tags, [{a}, {b}])", lambda v: {a, b} & {*v["tags"]} != set()),
+        (
+            f"array_contains_any(tags, [{a}, {b}])",
+            lambda v: {a, b} & {*v["tags"]} != set(),
+        ),
         (f"array_contains_all(tags, [{a}, {b}])", lambda v: {a, b} <= {*v["tags"]}),
         (f"array_length(tags) == {a}", lambda v: len(v["tags"]) == a),
     ]

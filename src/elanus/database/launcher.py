@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,7 +26,7 @@ from elanus.engine.write.jobs import (
     Progress,
     job_to_dict,
 )
-from elanus.errors import Cancelled
+from elanus.errors import Cancelled, DiskFull
 
 WORKER_MODULE = "elanus.embedded.worker"
 POLL_S = 0.05
@@ -48,9 +49,8 @@ class ProcessLauncher:
         """See :class:`elanus.engine.write.jobs.Launcher`."""
         with self._lock:
             try:
-                return self._send(job).follow(
-                    progress, lambda: self._is_closed or is_cancelled()
-                )
+                has_to_stop = partial(self._has_to_stop, is_cancelled)
+                return self._send(job, has_to_stop).follow(progress, has_to_stop)
             except (Cancelled, _WorkerDied) as error:
                 self._discard()
                 if self._is_closed or isinstance(error, Cancelled):
@@ -60,7 +60,10 @@ class ProcessLauncher:
                 self._discard()
                 raise
 
-    def _send(self, job: Job) -> _Worker:
+    def _has_to_stop(self, is_cancelled: IsCancelled) -> bool:
+        return self._is_closed or is_cancelled()
+
+    def _send(self, job: Job, has_to_stop: IsCancelled) -> _Worker:
         """Hand the job to the worker, a new one if it has left for want of work."""
         line = orjson.dumps(job_to_dict(job)) + b"\n"
         for _ in range(2):
@@ -68,7 +71,7 @@ class ProcessLauncher:
                 raise Cancelled("the database is closing")
             if self._worker is None:
                 self._worker = _Worker(self._root)
-            if self._worker.offer(line):
+            if self._worker.offer(line, has_to_stop):
                 return self._worker
             self._discard()
         raise JobFailed("the worker process does not start")
@@ -102,7 +105,7 @@ class _Worker:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (kill closes)
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", WORKER_MODULE, str(root)],
+            [sys.executable, "-m", WORKER_MODULE, str(root), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -111,8 +114,12 @@ class _Worker:
         self.pid = self._process.pid
         self._buffer = b""
 
-    def offer(self, line: bytes) -> bool:
-        """Send a job; false if the worker has left."""
+    def offer(self, line: bytes, is_cancelled: IsCancelled) -> bool:
+        """Send a job; false if the worker has left.
+
+        Raises:
+            Cancelled: before it was accepted.
+        """
         assert self._process.stdin is not None
         if self._process.poll() is not None:
             return False
@@ -121,7 +128,7 @@ class _Worker:
             self._process.stdin.flush()
         except OSError:
             return False
-        return self._read_line(lambda: False).get("accepted") is True
+        return self._read_line(is_cancelled).get("accepted") is True
 
     def follow(
         self, progress: Progress, is_cancelled: IsCancelled
@@ -136,6 +143,8 @@ class _Worker:
                 return result
             elif "failed" in message:
                 raise JobFailed(message["failed"])
+            elif "full" in message:
+                raise DiskFull(message["full"])
             else:
                 raise _WorkerDied(self._last_words())
 

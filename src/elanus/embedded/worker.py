@@ -1,4 +1,4 @@
-"""Entry of the build process: ``python -m elanus.embedded.worker FOLDER``.
+"""Entry of the build process: ``python -m elanus.embedded.worker FOLDER PARENT``.
 
 Reads jobs as JSON lines, does them at the lowest priority, and reports. It only writes
 files that nothing names yet, so it may be killed at any instruction.
@@ -16,7 +16,9 @@ from typing import BinaryIO
 import orjson
 
 from elanus.engine.write.jobs import JobFailed, job_from_dict, run_job
+from elanus.errors import DiskFull
 from elanus.storage.files import LocalFileStore
+from elanus.storage.lock import mark_worker
 
 IDLE_S = 2.0
 PARENT_CHECK_S = 1.0
@@ -24,13 +26,17 @@ PARENT_CHECK_S = 1.0
 
 def main() -> None:
     """Work until the input closes, the parent dies, or nothing came for a while."""
+    root, parent = Path(sys.argv[1]), int(sys.argv[2])
+    mark_worker(root)
+    if os.getppid() != parent:
+        return  # and another may own the folder already
     os.nice(19)
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a library prints must not mix with the answers
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(lines,), daemon=True).start()
-    threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
-    store = LocalFileStore(Path(sys.argv[1]))
+    threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
+    store = LocalFileStore(root)
     while True:
         try:
             line = lines.get(timeout=IDLE_S)
@@ -66,6 +72,8 @@ def _serve(store: LocalFileStore, line: bytes, answers: BinaryIO) -> None:
         result = run_job(store, job, lambda share: tell(progress=share), lambda: False)
     except JobFailed as error:
         tell(failed=str(error))
+    except DiskFull as error:
+        tell(full=str(error))
     else:
         tell(result=result)
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from elanus.distance.kernels import (
     VectorBlock,
@@ -37,9 +38,10 @@ from elanus.index.strategy import (
 )
 
 # How many of the nearest candidates are judged, and the share of them that may come
-# from the second half. Candidates in an order of chance pass once in 750 searches.
+# from the second half, at first and after asking for more.
 _FEWEST_JUDGED = 20
-_MOST_LATE_ROWS = 0.15
+_MOST_LATE = 0.15
+_MOST_LATE_AGAIN = 0.05
 _MORE_CANDIDATES = 4
 
 RowSource = Callable[[], VectorBlock]
@@ -159,12 +161,12 @@ def _sketched(
     A filter may leave only rows that are all about equally far from the query. Then the
     nearest lie anywhere among the candidates, and so beyond them too.
     """
-    found, unsure = _judged(vectors, queries, wanted, allowed, count)
-    for query in unsure:
+    found, late = _judged(vectors, queries, wanted, allowed, count)
+    for query in np.flatnonzero(late > _MOST_LATE):
         one = queries[query : query + 1]
         more = min(_MORE_CANDIDATES * count, allowed.count)
-        better, still_unsure = _judged(vectors, one, wanted, allowed, more)
-        if still_unsure:
+        better, late_again = _judged(vectors, one, wanted, allowed, more)
+        if late_again[0] > _MOST_LATE_AGAIN:
             better = _exact(vectors.block(), one, wanted, allowed)
         found.offsets[query] = better.offsets[0]
         found.distances[query] = better.distances[0]
@@ -177,22 +179,24 @@ def _judged(
     wanted: int,
     allowed: Allowed,
     count: int,
-) -> tuple[TopK, list[int]]:
-    """The best of ``count`` candidates, and the queries that may have missed some."""
+) -> tuple[TopK, npt.NDArray[np.float64]]:
+    """The best of ``count`` candidates, and how they stood among them.
+
+    Returns:
+        The rows; and per query, (nq,) float64, the share of the best that come from the
+        second half of the candidates: 0 when there are no others to be missed.
+    """
     assert vectors.index is not None and vectors.index.sketch is not None
     named = vectors.index.sketch.candidates(queries, count, allowed)
     looked_at = min(max(2 * wanted, _FEWEST_JUDGED), count)
     judged = nearest_candidates(queries, vectors.block(), named, looked_at)
-    found = judged.resized(wanted)
-    if count >= allowed.count:
-        return found, []
-    unsure = []
-    for query in range(len(queries)):
-        first_half = set(named.offsets[query, : count // 2].tolist())
-        late = sum(row not in first_half for row in judged.offsets[query].tolist())
-        if late > _MOST_LATE_ROWS * looked_at:
-            unsure.append(query)
-    return found, unsure
+    late = np.zeros(len(queries))
+    if count < allowed.count:
+        for query in range(len(queries)):
+            first_half = set(named.offsets[query, : count // 2].tolist())
+            best = judged.offsets[query].tolist()
+            late[query] = sum(row not in first_half for row in best) / looked_at
+    return judged.resized(wanted), late
 
 
 def _filled(

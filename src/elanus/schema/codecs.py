@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,7 @@ def _as_arrow(field: FieldSchema, values: Any, needed: str) -> pa.Array:
         return values
     if isinstance(values, np.ndarray) and values.ndim != 1:
         raise _mismatch(field, needed, values)
-    if isinstance(values, str | bytes | dict) or not hasattr(values, "__len__"):
+    if isinstance(values, str | bytes | dict | Set) or not hasattr(values, "__len__"):
         raise _mismatch(field, needed, values)
     try:
         if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from pathlib import Path
 
 from elanus.errors import LockedError
 from elanus.storage.files import storage_errors
 
 LOCK_NAME = "LOCK"
+_POLL_S = 0.01
 
 
 class FolderLock:
@@ -78,6 +80,44 @@ class FolderLock:
         with storage_errors(LOCK_NAME):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n{text}\n".encode(), 0)
+
+
+def mark_worker(folder: Path) -> int:
+    """Show, for as long as this process lives, that it may write into the folder.
+
+    A worker calls this before it does anything, and then makes sure that its parent
+    still lives; see :func:`wait_for_workers`.
+
+    Returns:
+        The descriptor that holds the mark.
+    """
+    with storage_errors(str(folder)):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+def wait_for_workers(folder: Path, patience_s: float) -> None:
+    """Return once no worker of an earlier owner is left; they end soon after it.
+
+    Raises:
+        LockedError: one still lives after ``patience_s``.
+    """
+    tick = threading.Event()
+    with storage_errors(str(folder)):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        for _ in range(max(1, int(patience_s / _POLL_S))):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                tick.wait(_POLL_S)
+    finally:
+        os.close(descriptor)
+    raise LockedError(
+        f"{folder} is in use by a worker process whose owner has died: end it"
+    )
 
 
 def read_lock(folder: Path) -> tuple[int | None, str]:

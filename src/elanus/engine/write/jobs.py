@@ -7,6 +7,8 @@ a job that failed, was cancelled or lost its worker is a folder that nothing nam
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -14,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from elanus.distance.metrics import Metric
-from elanus.errors import Cancelled, ElanusError
+from elanus.errors import Cancelled, DiskFull, ElanusError
 from elanus.index.base import BuildRequest
 from elanus.index.registry import index_kind
 from elanus.schema.arrays import values_of
@@ -144,15 +146,18 @@ def run_job(
 
     Raises:
         JobFailed: with the reason.
+        DiskFull: which is no fault of the job; try again when there is space.
         Cancelled: ``is_cancelled`` became true.
     """
     try:
         if isinstance(job, BuildJob):
             return _run_build(store, job, progress, is_cancelled)
         return _run_compact(store, job, progress, is_cancelled)
-    except (Cancelled, JobFailed):
+    except (Cancelled, DiskFull, JobFailed):
         raise
     except (ElanusError, MemoryError, OSError, RuntimeError, ValueError) as error:
+        if os.strerror(errno.ENOSPC) in str(error):  # a native writer's words
+            raise DiskFull(str(error)) from error
         raise JobFailed(f"{type(error).__name__}: {error}") from error
 
 

@@ -130,13 +130,18 @@ def remove_orphans(store: FileStore, shards: Iterable[LocalShard]) -> list[str]:
         for entry in shard.manifest.segments
         for stamp in entry.deletes
     }
-    removed = []
+    removed, gone = [], set()
     for name in [*store.list("collections"), *store.list("jobs")]:
         folder, _, file = name.rpartition("/")
-        if folder in folders and (not file.startswith("deletes-") or name in deletes):
+        if folder not in folders:
+            gone.add(folder)
+        elif not file.startswith("deletes-") or name in deletes:
             continue
-        store.delete(name)
+        else:
+            store.delete(name)
         removed.append(name)
+    for folder in sorted(gone):
+        store.delete_folder(folder)
     return removed
 
 
