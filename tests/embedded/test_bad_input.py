@@ -487,7 +487,8 @@ def test_schemas_that_are_not_allowed(
 
 
 @pytest.mark.parametrize(
-    "name", ["", "1a", "a-b", "a b", "é", "x" * 256, None, 5, "a\n"])
+    "name", ["", "1a", "a-b", "a b", "é", "x" * 256, None, 5, "a\n"]
+)
 def test_names_that_are_not_allowed(db: elanus.Database, name: Any) -> None:
     """A collection's name is made of letters, digits and underscores."""
     before = db.list_collections()

@@ -139,7 +139,9 @@ def damages_of(name: str, size: int, per_region: int, seed: int) -> Iterator[Dam
         bit = 1 << rng.randrange(8)
         yield Damage(name, f"flip {bit} at {place}", _flip(place, bit))
     for cut in sorted({0, 1, size // 2, max(size - REGION, 0), size - 1}):
-        yield Damage(name, f"cut to {cut}", lambda path, cut=cut: os.truncate(path, cut))
+        yield Damage(
+            name, f"cut to {cut}", lambda path, cut=cut: os.truncate(path, cut)
+        )
     yield Damage(name, "extend", _extend)
     yield Damage(name, "delete", lambda path: path.unlink())
 

@@ -49,7 +49,9 @@ def break_files(
 
 def test_the_template_has_every_kind_of_file(template: Path) -> None:
     """So that no kind goes untested."""
-    kinds = {name.rpartition("/")[2].rstrip("0123456789") for name in files_of(template)}
+    kinds = {
+        name.rpartition("/")[2].rstrip("0123456789") for name in files_of(template)
+    }
     kinds = {"log" if kind.endswith(".log") else kind for kind in kinds}
     kinds = {"deletes" if kind.startswith("deletes-") else kind for kind in kinds}
     assert kinds == {

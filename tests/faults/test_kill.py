@@ -203,7 +203,9 @@ class DeadlyLauncher(ProcessLauncher):
         return dict(super().run(job, deadly, is_cancelled))
 
 
-def with_deadly_launcher(root: Path, kills: int) -> tuple[elanus.Database, DeadlyLauncher]:
+def with_deadly_launcher(
+    root: Path, kills: int
+) -> tuple[elanus.Database, DeadlyLauncher]:
     """An open database with two segments that want merging and an index."""
     launcher = DeadlyLauncher(root, kills)
     world = plain_world()

@@ -143,7 +143,12 @@ def create(name: str, *, is_text: bool = False) -> Operation:
 
 
 def insert(
-    name: str, keys: Numbers, value: int, partition: str = DEFAULT, *, text: bool = False
+    name: str,
+    keys: Numbers,
+    value: int,
+    partition: str = DEFAULT,
+    *,
+    text: bool = False,
 ) -> Operation:
     """Insert rows, repeated keys among them if so asked."""
     data = columns_of(keys, value, is_text=text)
@@ -155,7 +160,12 @@ def insert(
 
 
 def upsert(
-    name: str, keys: Numbers, value: int, partition: str = DEFAULT, *, text: bool = False
+    name: str,
+    keys: Numbers,
+    value: int,
+    partition: str = DEFAULT,
+    *,
+    text: bool = False,
 ) -> Operation:
     """Replace rows."""
     data = columns_of(keys, value, is_text=text)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from elanus.errors import InvalidParameter
+from elanus.index.base import SearchParams
 from elanus.index.params import (
     BUILD_PARAMETERS,
     SearchParameterError,
@@ -98,23 +99,23 @@ def test_defaults_and_limits(
 
 
 @pytest.mark.parametrize(
-    ("kind", "given", "limit", "effort"),
+    ("kind", "given", "limit", "params"),
     [
-        ("FLAT", {"nprobe": "x"}, 10, 0),
-        ("IVF_FLAT", {}, 10, 8),
-        ("IVF_FLAT", {"nprobe": 3}, 10, 3),
-        ("HNSW", {}, 25, 25),
-        ("HNSW", {"ef": 10}, 10, 10),
-        ("AUTOINDEX", {}, 10, 64),
-        ("AUTOINDEX", {"level": 2}, 50, 400),
-        ("AUTOINDEX", {"ef": 70}, 10, 70),
+        ("FLAT", {"nprobe": "x"}, 10, SearchParams()),
+        ("IVF_FLAT", {}, 10, SearchParams()),
+        ("IVF_FLAT", {"nprobe": 3}, 10, SearchParams(3)),
+        ("HNSW", {}, 25, SearchParams()),
+        ("HNSW", {"ef": 10}, 10, SearchParams(10)),
+        ("AUTOINDEX", {}, 10, SearchParams()),
+        ("AUTOINDEX", {"level": 2}, 50, SearchParams(level=2)),
+        ("AUTOINDEX", {"ef": 70}, 10, SearchParams(70)),
     ],
 )
 def test_search_effort(
-    kind: str, given: dict[str, Any], limit: int, effort: int
+    kind: str, given: dict[str, Any], limit: int, params: SearchParams
 ) -> None:
-    """The effort is what was given, or the kind's default."""
-    assert parse_search_params(kind, given, limit).effort == effort
+    """The effort is what was given; else the build's own measure is used."""
+    assert parse_search_params(kind, given, limit) == params
 
 
 @pytest.mark.parametrize("level", [0, 11, True, "2"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from elanus.index.strategy import (
     SearchFacts,
     StrategyKind,
     choose_strategy,
+    default_effort,
     raised_effort,
     unfiltered_strategy,
 )
@@ -116,3 +118,25 @@ def test_a_strategy_explains_itself() -> None:
     """EXPLAIN shows the way, its effort, and the estimates compared."""
     text = str(choose_strategy(GRAPH))
     assert text.startswith("sketch(128): filter passes 10000 of 100000 rows; exact ")
+
+
+@pytest.mark.parametrize(
+    ("efforts", "limit", "visits_lists", "effort"),
+    [
+        (((0.9, 96), (0.5, 192)), 10, False, 96),
+        (((0.9, 96),), 25, False, 288),
+        (((0.9, 16),), 10, False, 64),
+        (((0.9, 16),), 10, True, 16),
+        ((), 10, False, 64),
+        ((), 100, False, 400),
+        ((), 10, True, 32),
+    ],
+)
+def test_effort_where_none_is_given(
+    efforts: tuple[tuple[float, int], ...],
+    limit: int,
+    visits_lists: bool,
+    effort: int,
+) -> None:
+    """It is what the build measured for nearly all rows, and never very small."""
+    assert default_effort(Calibration(efforts), limit, visits_lists) == effort

@@ -212,6 +212,7 @@ class Harness:
     def crash(self) -> None:
         """Go on from the files as they lie, without a close."""
         self.pinned.clear()
+        self.db._core.background.close()  # nothing may move while it is copied
         self.copies += 1
         left = self.db.path
         target = self.folder / f"db-{self.copies}"

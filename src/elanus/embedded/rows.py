@@ -21,7 +21,7 @@ def columns_from(data: Any) -> Mapping[str, Any]:
         InvalidParameter: it is none of these.
     """
     if isinstance(data, Mapping):
-        if data and all(_is_scalar(value) for value in data.values()):
+        if any(_is_scalar(value) for value in data.values()):  # a single row
             return columns_from_rows([data])
         return data
     if isinstance(data, pa.Table | pa.RecordBatch):
@@ -37,7 +37,8 @@ def columns_from(data: Any) -> Mapping[str, Any]:
 
 
 def _is_scalar(value: Any) -> bool:
-    return value is None or isinstance(value, str | bytes | bool | int | float)
+    plain = str | bytes | bool | int | float | np.generic
+    return value is None or isinstance(value, plain)
 
 
 def columns_from_rows(rows: Sequence[Any]) -> dict[str, list[Any]]:
@@ -63,12 +64,13 @@ def query_matrix(field: FieldSchema, query: Any) -> Vectors:
         InvalidParameter: wrong shape or dimension, not numbers, NaN or infinite.
     """
     try:
-        matrix = np.asarray(query, dtype=np.float32)
+        with np.errstate(over="ignore"):  # what overflows is infinite: refused below
+            matrix = np.asarray(query, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise InvalidParameter(
             f"a query is not a vector of numbers: {error}"
         ) from error
-    if matrix.ndim == 1:
+    if matrix.ndim < 2:
         matrix = matrix.reshape(1, -1)
     if matrix.ndim != 2 or matrix.shape[1] != field.dim:
         raise InvalidParameter(

@@ -67,10 +67,13 @@ class SearchParams:
     """What the user asked of an index, checked.
 
     Attributes:
-        effort: ``ef`` of HNSW or ``nprobe`` of IVF; a floor, never lowered.
+        effort: ``ef`` of HNSW or ``nprobe`` of IVF; a floor, never lowered. 0 when it
+            was not given: then what the build measured to be enough.
+        level: AUTOINDEX' wish for more, 1 to 10: multiplies the measured effort.
     """
 
     effort: int = 0
+    level: int = 1
 
 
 @dataclass(frozen=True, slots=True)

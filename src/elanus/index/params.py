@@ -122,9 +122,8 @@ def parse_search_params(
     if parameter is None:
         return SearchParams()
     if parameter.name not in given:
-        if kind == "AUTOINDEX":
-            return SearchParams(_automatic_effort(given, limit))
-        return SearchParams(parameter.default or limit)
+        level = _level(given) if kind == "AUTOINDEX" else 1
+        return SearchParams(level=level)
     value = given[parameter.name]
     if isinstance(value, bool) or not isinstance(value, int):
         raise SearchParameterError(
@@ -139,8 +138,8 @@ def parse_search_params(
     return SearchParams(value)
 
 
-def _automatic_effort(given: Mapping[str, Any], limit: int) -> int:
-    """``ef`` of AUTOINDEX: 64 or four times the limit at level 1, more above it."""
+def _level(given: Mapping[str, Any]) -> int:
+    """How much harder than measured AUTOINDEX is to try."""
     level = given.get("level", 1)
     if isinstance(level, bool) or not isinstance(level, int):
         raise SearchParameterError(
@@ -151,7 +150,7 @@ def _automatic_effort(given: Mapping[str, Any], limit: int) -> int:
         raise SearchParameterError(
             f"Out of range in json: param 'level' ({level}) should be in range [1, 10]"
         )
-    return max(64, 4 * limit) * level
+    return level
 
 
 def _build_integer(name: str, value: object) -> int:

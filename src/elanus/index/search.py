@@ -33,6 +33,7 @@ from elanus.index.strategy import (
     Strategy,
     StrategyKind,
     choose_strategy,
+    default_effort,
     raised_effort,
     unfiltered_strategy,
 )
@@ -100,8 +101,11 @@ def search_rows(
             StrategyKind.EXACT, 0, "no rows"
         )
     if allowed is None:
+        effort = params.effort or params.level * default_effort(
+            meta.calibration, wanted, index.visits_lists
+        )
         strategy = unfiltered_strategy(
-            params.effort, wanted, index.full_effort, index.visits_lists
+            effort, wanted, index.full_effort, index.visits_lists
         )
     else:
         strategy = choose_strategy(_facts(index, allowed, wanted, params))

@@ -32,6 +32,7 @@ _CANDIDATE_NS = 100.0
 _SCAN_NS = 30_000.0
 _CHECK_NS = 8.0  # per row that looks near enough for the filter to be asked
 _UNCALIBRATED = Calibration()
+_DEFAULT_LISTS = 32  # of an index of lists whose calibration found no effort enough
 
 
 class StrategyKind(StrEnum):
@@ -97,6 +98,18 @@ def unfiltered_strategy(
     least = 1 if visits_lists else limit
     fitted = max(1, min(max(effort, least), full_effort))
     return Strategy(StrategyKind.INDEX, fitted, "no filter")
+
+
+@lru_cache(maxsize=256)
+def default_effort(calibration: Calibration, limit: int, visits_lists: bool) -> int:
+    """The effort where the user gave none: what the build measured for a full walk.
+
+    Milvus' own defaults (``ef`` = limit, ``nprobe`` = 8) find about three rows in four.
+    """
+    measured = dict(calibration.efforts).get(_NEARLY_ALL, 0)
+    if visits_lists:
+        return measured or _DEFAULT_LISTS
+    return max(measured * max(1, math.ceil(limit / CALIBRATED_LIMIT)), 64, 4 * limit)
 
 
 def choose_strategy(facts: SearchFacts) -> Strategy:

@@ -314,7 +314,8 @@ def _encode_vector(field: FieldSchema, values: Any) -> Vectors:
             expected=dim,
             actual=matrix.shape[1],
         )
-    out = np.ascontiguousarray(matrix, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused below
+        out = np.ascontiguousarray(matrix, dtype=np.float32)
     check_finite(out)
     return out
 

@@ -5,7 +5,7 @@ Nothing is written here, so a request that fails leaves no trace.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -55,13 +55,7 @@ def rows_record(
     if schema.dynamic is not None:
         encoded[schema.dynamic.id] = _meta(schema.dynamic, known, extra, n_rows)
     for f in schema.fields:
-        if len(encoded[f.id]) != n_rows:
-            raise InvalidParameter(
-                f"the num_rows ({len(encoded[f.id])}) of field ({f.name}) is not "
-                f"equal to passed num_rows ({n_rows})",
-                expected=n_rows,
-                actual=len(encoded[f.id]),
-            )
+        _check_length(f.name, len(encoded[f.id]), n_rows)
     batch = Batch(encoded, n_rows)
     if batch.nbytes > limits.INSERT_BYTES:
         raise InvalidParameter(
@@ -101,7 +95,7 @@ def _row_count(columns: Columns) -> int:
             actual=0,
         )
     name, first = next(iter(columns.items()))
-    if isinstance(first, str | bytes) or not hasattr(first, "__len__"):
+    if not _is_column(first):
         raise InvalidParameter(f"column '{name}' is not a list or array of values")
     if len(first) == 0:
         raise InvalidParameter(
@@ -110,6 +104,23 @@ def _row_count(columns: Columns) -> int:
             actual=0,
         )
     return len(first)
+
+
+def _is_column(values: Any) -> bool:
+    """Whether these are values in an order, neither one value nor a set of some."""
+    if isinstance(values, str | bytes | Mapping | Set):
+        return False
+    return hasattr(values, "__len__") and getattr(values, "ndim", 1) > 0
+
+
+def _check_length(name: str, found: int, n_rows: int) -> None:
+    if found != n_rows:
+        raise InvalidParameter(
+            f"the num_rows ({found}) of field ({name}) is not equal to passed "
+            f"num_rows ({n_rows})",
+            expected=n_rows,
+            actual=found,
+        )
 
 
 def _split(
@@ -180,17 +191,13 @@ def _meta(
         return constant(field, b"{}", n_rows)
     rows: list[dict[str, Any]] = [{} for _ in range(n_rows)]
     if given is not None:
-        for row, value in zip(rows, _objects(given), strict=True):
+        objects = _objects(given)
+        _check_length(DYNAMIC_FIELD, len(objects), n_rows)
+        for row, value in zip(rows, objects, strict=True):
             row.update(value)
     for name, values in extra.items():
         plain = _plain(values)
-        if len(plain) != n_rows:
-            raise InvalidParameter(
-                f"the num_rows ({len(plain)}) of field ({name}) is not equal to passed "
-                f"num_rows ({n_rows})",
-                expected=n_rows,
-                actual=len(plain),
-            )
+        _check_length(name, len(plain), n_rows)
         for row, value in zip(rows, plain, strict=True):
             if value is not None:
                 row[name] = value
@@ -204,13 +211,13 @@ def _meta(
 
 
 def _plain(values: Any) -> list[Any]:
+    if not _is_column(values):
+        raise InvalidParameter("a dynamic column is not a list or array of values")
     if isinstance(values, pa.Array | pa.ChunkedArray):
         plain: list[Any] = values.to_pylist()
         return plain
     if hasattr(values, "tolist"):
         return list(values.tolist())
-    if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
-        raise InvalidParameter("a dynamic column is not a list or array of values")
     return list(values)
 
 

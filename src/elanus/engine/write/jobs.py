@@ -79,6 +79,7 @@ class Launcher(Protocol):
 
         Raises:
             JobFailed: it failed, or its process died.
+            DiskFull: try again when there is space.
             Cancelled: ``is_cancelled`` became true.
         """
 
