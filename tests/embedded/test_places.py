@@ -19,6 +19,7 @@ from elanus.errors import (
     LockedError,
     ReadOnlyError,
 )
+from elanus.storage.checksums import with_checksum
 
 OTHER_PROCESS = """
 import sys, elanus
@@ -163,7 +164,8 @@ def _milvus_lite_file(path: Path) -> None:
 
 def _newer_format(path: Path) -> None:
     add_rows(path)
-    (path / "elanus.json").write_text('{"elanus": "database", "format": 99}')
+    body = b'{"elanus": "database", "format": 99}'
+    (path / "elanus.json").write_bytes(with_checksum(body))
 
 
 @pytest.mark.parametrize(
@@ -199,9 +201,8 @@ def test_settings_are_taken(tmp_path: Path) -> None:
     settings = elanus.Settings(index_rows=5)
     with elanus.open(tmp_path / "a.db", settings=settings) as db:
         docs = db.create_collection("docs", dim=4)
-        docs.insert(
-            {"id": range(10), "vector": np.random.default_rng(0).random((10, 4))}
-        )
+        vectors = np.random.default_rng(0).random((10, 4))
+        docs.insert({"id": range(10), "vector": vectors})
         docs.create_index("vector", index_type="HNSW")
         docs.optimize()
         assert docs.stats()["segments"][0]["indexed"] == ["vector"]

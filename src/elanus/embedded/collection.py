@@ -161,7 +161,7 @@ class Reader:
         request = QueryRequest(
             output_fields=_names(output_fields), partitions=partitions
         )
-        keys = [ids] if isinstance(ids, int | str) else ids
+        keys = [ids] if isinstance(ids, int | str | np.integer) else ids
         return self._engine.get(self._version(), keys, request)
 
     def count(self, filter: str = "", **options: Unpack[QueryOptions]) -> int:
@@ -289,7 +289,7 @@ class Collection(Reader):
             raise InvalidParameter("delete takes either ids or a filter")
         if ids is None:
             return self._engine.delete_where(filter, filter_params, partitions).deleted
-        keys = [ids] if isinstance(ids, int | str) else ids
+        keys = [ids] if isinstance(ids, int | str | np.integer) else ids
         return self._engine.delete_keys(keys, partitions).deleted
 
     def truncate(self) -> None:

@@ -32,6 +32,7 @@ from elanus.engine.version import Version
 from elanus.engine.write.flush import flush_all
 from elanus.engine.write.ingest import Columns, delete_record, rows_record
 from elanus.errors import ClosedError, InvalidParameter, QueryPlanError
+from elanus.expr.predicate import Predicate
 from elanus.schema.columns import Vectors
 from elanus.schema.schema import CollectionSchema
 
@@ -51,6 +52,7 @@ class Collection:
         self.node = node
         self.shard = shard
         self._rng = rng
+        self._rng_lock = threading.Lock()
         self._definition = definition
         self._plans: dict[Any, SearchPlan] = {}
         self._plans_lock = threading.Lock()
@@ -144,9 +146,9 @@ class Collection:
         with self.shard.order_lock:
             # nothing may come between looking and deleting
             self.shard.settle()
-            version = self.shard.version
+            version = self.pin()
             plan = QueryPlan(None, 0, predicate, named, ())
-            rows = matching(version, plan, self._fresh_rng())
+            rows = matching(version, plan, self._rng_for(predicate))
             if not len(rows.offsets):
                 return Outcome(ts=version.ts)
             column = pa.chunked_array(
@@ -204,7 +206,7 @@ class Collection:
         Raises:
             CorruptionError: a column file is damaged; the message names it.
         """
-        return search(version, plan, queries, self._fresh_rng())
+        return search(version, plan, queries, self._rng_for(plan.predicate))
 
     def query(self, version: Version, request: QueryRequest) -> pa.Table:
         """Rows by filter, ascending by primary key.
@@ -213,7 +215,7 @@ class Collection:
             InvalidParameter, QueryPlanError, CorruptionError.
         """
         plan = plan_query(self._definition, request)
-        return query(version, plan, self._fresh_rng())
+        return query(version, plan, self._rng_for(plan.predicate))
 
     def get(self, version: Version, keys: Any, request: QueryRequest) -> pa.Table:
         """Rows of these primary keys, ascending; missing ones are skipped.
@@ -231,7 +233,7 @@ class Collection:
                 filter_params={"keys": column.to_pylist()},
             ),
         )
-        return query(version, plan, self._fresh_rng())
+        return query(version, plan, self._rng_for(plan.predicate))
 
     def count(self, version: Version, request: QueryRequest) -> int:
         """How many rows match.
@@ -240,7 +242,9 @@ class Collection:
             InvalidParameter, QueryPlanError, CorruptionError.
         """
         plan = plan_query(self._definition, request)
-        return count(version, plan.predicate, plan.partitions, self._fresh_rng())
+        return count(
+            version, plan.predicate, plan.partitions, self._rng_for(plan.predicate)
+        )
 
     def iterate(
         self, version: Version, request: QueryRequest, batch_rows: int
@@ -253,10 +257,14 @@ class Collection:
         if batch_rows < 1:
             raise InvalidParameter(f"batch size [{batch_rows}] should be at least 1")
         plan = plan_query(self._definition, request)
-        return iterate(version, plan, batch_rows, self._fresh_rng())
+        return iterate(version, plan, batch_rows, self._rng_for(plan.predicate))
 
-    def _fresh_rng(self) -> np.random.Generator:
-        return self._rng
+    def _rng_for(self, predicate: Predicate | None) -> np.random.Generator:
+        """Randomness for one request; threads must not share a generator."""
+        if predicate is None or predicate.sample is None:
+            return self._rng  # not drawn from
+        with self._rng_lock:
+            return np.random.default_rng(int(self._rng.integers(1 << 62)))
 
     # --- upkeep ---------------------------------------------------------------------
 

@@ -8,7 +8,6 @@ nothing until they are written.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,24 +15,17 @@ import pyarrow as pa
 
 from elanus.distance.kernels import VectorBlock, inverse_norms
 from elanus.distance.metrics import Floats, Metric
-from elanus.expr.jsonpath import PathColumn, extract
+from elanus.expr.jsonpath import PathColumn
 from elanus.index.base import VectorIndex
 from elanus.schema.arrays import array_of
 from elanus.schema.columns import Batch, Column, Offsets, Vectors, copied
 from elanus.schema.schema import CollectionSchema
 from elanus.segment.base import Ranges
+from elanus.segment.decoded import DecodedPaths
 from elanus.segment.deletes import HiddenRows, Mask
 from elanus.segment.keys import Key, Keys
 
 ROW_OVERHEAD_BYTES = 120  # ts, partition, key table entry
-
-
-@dataclass(frozen=True, slots=True)
-class _Decoded:
-    """A JSON path decoded for the first ``n_rows`` rows."""
-
-    n_rows: int
-    column: PathColumn
 
 
 class GrowingSegment:
@@ -60,7 +52,7 @@ class GrowingSegment:
         self._chunks: dict[int, list[pa.Array]] = {f.id: [] for f in schema.scalars}
         self._chunk_ends: list[int] = []
         self._joined: dict[int, pa.Array] = {}
-        self._decoded: dict[tuple[int, tuple[str | int, ...]], _Decoded] = {}
+        self._decoded = DecodedPaths()
         self._norms: dict[int, tuple[int, Floats]] = {}
         self._norms_lock = threading.Lock()
         # newest row of each key, and for each row the older row of the same key
@@ -153,12 +145,9 @@ class GrowingSegment:
         self, field_id: int, path: tuple[str | int, ...], n_rows: int
     ) -> PathColumn:
         """See :class:`elanus.segment.base.Segment`."""
-        known = self._decoded.get((field_id, path))
-        if known is None or known.n_rows != n_rows:
-            column = extract(self.column(field_id, n_rows), path)
-            known = _Decoded(n_rows, column)
-            self._decoded[field_id, path] = known
-        return known.column
+        return self._decoded.get(
+            (field_id, path), n_rows, lambda: self.column(field_id, n_rows)
+        )
 
     def vectors(self, field_id: int, n_rows: int) -> Vectors:
         """See :class:`elanus.segment.base.Segment`."""

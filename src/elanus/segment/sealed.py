@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -12,20 +9,19 @@ import pyarrow as pa
 from elanus.distance.kernels import VectorBlock, inverse_norms
 from elanus.distance.metrics import Floats, Metric
 from elanus.errors import CorruptionError
-from elanus.expr.jsonpath import PathColumn, extract
+from elanus.expr.jsonpath import PathColumn
 from elanus.index.base import VectorIndex
 from elanus.schema.arrays import values_of
 from elanus.schema.columns import Column, Offsets, Vectors, column_name, from_arrow
 from elanus.schema.schema import CollectionSchema
 from elanus.segment.attached import AttachedIndex
 from elanus.segment.base import Ranges
+from elanus.segment.decoded import DecodedPaths
 from elanus.segment.deletes import HiddenRows, Mask
 from elanus.segment.files import TS_COLUMN, SegmentMeta, vector_file
 from elanus.segment.keys import Keys, matches_in
 from elanus.storage.columnar import ColumnFile
 from elanus.storage.files import FileStore
-
-DECODED_PATHS = 32
 
 
 class SealedSegment:
@@ -50,10 +46,7 @@ class SealedSegment:
         self._indexes: dict[int, AttachedIndex] = {}
         self.damaged: dict[int, str] = {}
         self._norms: dict[int, Floats] = {}
-        self._decoded: OrderedDict[tuple[int, tuple[str | int, ...]], PathColumn] = (
-            OrderedDict()
-        )
-        self._decoded_lock = threading.Lock()
+        self._decoded = DecodedPaths()
 
     # --- reading ---------------------------------------------------------------
 
@@ -65,18 +58,9 @@ class SealedSegment:
         self, field_id: int, path: tuple[str | int, ...], n_rows: int
     ) -> PathColumn:
         """See :class:`elanus.segment.base.Segment`."""
-        key = (field_id, path)
-        with self._decoded_lock:
-            known = self._decoded.get(key)
-            if known is not None:
-                self._decoded.move_to_end(key)
-                return known
-        column = extract(self.column(field_id, n_rows), path)
-        with self._decoded_lock:
-            self._decoded[key] = column
-            while len(self._decoded) > DECODED_PATHS:
-                self._decoded.popitem(last=False)
-        return column
+        return self._decoded.get(
+            (field_id, path), n_rows, lambda: self.column(field_id, n_rows)
+        )
 
     def vectors(self, field_id: int, n_rows: int) -> Vectors:
         """See :class:`elanus.segment.base.Segment`."""

@@ -216,6 +216,9 @@ def _plain(values: Any) -> list[Any]:
     if isinstance(values, pa.Array | pa.ChunkedArray):
         plain: list[Any] = values.to_pylist()
         return plain
+    if hasattr(values, "isna"):  # a pandas Series, whose missing values may be NaN
+        missing = values.isna().tolist()
+        return [None if m else v for v, m in zip(values.tolist(), missing, strict=True)]
     if hasattr(values, "tolist"):
         return list(values.tolist())
     return list(values)

@@ -1,0 +1,45 @@
+"""JSON paths of one segment, decoded once and kept while there is room."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+import pyarrow as pa
+
+from elanus.expr.jsonpath import PathColumn, extract
+
+CACHE_BYTES = 64 << 20
+ROW_BYTES = 40  # kind, two numbers, a string and its offset, roughly
+
+Key = tuple[int, tuple[str | int, ...]]
+
+
+class DecodedPaths:
+    """Least recently used paths go first. Safe to share among threads."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Key, tuple[int, PathColumn]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Key, n_rows: int, column: Callable[[], pa.Array]) -> PathColumn:
+        """The values at a path of the first ``n_rows`` rows.
+
+        Args:
+            key: field id and path.
+            column: gives the JSON column; called when the path is not known.
+        """
+        with self._lock:
+            known = self._known.get(key)
+            if known is not None and known[0] == n_rows:
+                self._known.move_to_end(key)
+                return known[1]
+        decoded = extract(column(), key[1])
+        with self._lock:
+            self._known[key] = (n_rows, decoded)
+            self._known.move_to_end(key)
+            most = max(1, CACHE_BYTES // (ROW_BYTES * max(1, n_rows)))
+            while len(self._known) > most:
+                self._known.popitem(last=False)
+        return decoded
