@@ -398,3 +398,13 @@ def test_names(db: elanus.Database, docs: Collection) -> None:
     with pytest.raises(elanus.ElanusError):
         other.count()
     assert repr(docs) == "<elanus.Collection 'papers'>"
+
+
+def test_fields_may_have_the_names_of_our_own_columns(db: elanus.Database) -> None:
+    """A field called score or query is returned, and ours step aside."""
+    docs = db.create_collection("c", dim=2, metric="L2")
+    docs.insert({"id": [1], "vector": [[0, 1]], "score": [7], "query": ["q"]})
+    hits = docs.search([0, 1], output_fields=["score", "query"])
+    assert hits.to_pylist() == [
+        {"$query": 0, "id": 1, "$score": 0.0, "score": 7, "query": "q"}
+    ]

@@ -20,9 +20,9 @@ import numpy as np
 from elanus.app import check_database
 from elanus.embedded.database import Database
 from elanus.errors import ElanusError, FormatError
-from faults.workload import DIM, open_plain, vector_of
 from elanus.schema.schema import FieldSchema
 from elanus.schema.types import DataType
+from faults.workload import DIM, open_plain, vector_of
 
 ROWS = 4_200
 """Enough for an index with a sketch."""
@@ -33,32 +33,42 @@ HARMLESS = ("log/", "meta.db")
 Look = dict[str, Any]
 
 
-def make_template(root: Path) -> None:
-    """A closed database with a file of every kind, none of them trivial."""
+def make_template(root: Path, unclosed: Path | None = None) -> None:
+    """A closed database with a file of every kind, none of them trivial.
+
+    Args:
+        unclosed: where to copy it before it is closed, as a killed process leaves it.
+    """
+    with open_plain(root) as db:
+        _fill(db)
+        if unclosed is not None:
+            shutil.copytree(root, unclosed)
+
+
+def _fill(db: Database) -> None:
     rng = np.random.default_rng(5)
     keys = np.arange(ROWS)
-    with open_plain(root) as db:
-        docs = db.create_collection("docs", dim=DIM, metric="L2")
-        columns = {
-            "id": keys,
-            "value": (keys % 10).tolist(),
-            "vector": rng.random((ROWS, DIM), dtype=np.float32),
-        }
-        docs.insert(columns)
-        docs.create_index(
-            index_type="HNSW", params={"M": 4, "efConstruction": 40}, name="graph"
-        )
-        docs.optimize()
-        docs.delete(list(range(50, 70)))
-        docs.flush()
-        texts = db.create_collection("texts", _text_fields(), metric="COSINE")
-        texts.insert(_texts(range(40)))
-        texts.flush()
-        texts.delete(["k3", "k4"])
-        texts.flush()
-        texts.upsert(_texts(range(30, 45)))
-        texts.delete(filter="tags is null")
-        docs.insert({name: column[:1] for name, column in columns.items()})
+    docs = db.create_collection("docs", dim=DIM, metric="L2")
+    columns = {
+        "id": keys,
+        "value": (keys % 10).tolist(),
+        "vector": rng.random((ROWS, DIM), dtype=np.float32),
+    }
+    docs.insert(columns)
+    docs.create_index(
+        index_type="HNSW", params={"M": 4, "efConstruction": 40}, name="graph"
+    )
+    docs.optimize()
+    docs.delete(list(range(50, 70)))
+    docs.flush()
+    texts = db.create_collection("texts", _text_fields(), metric="COSINE")
+    texts.insert(_texts(range(40)))
+    texts.flush()
+    texts.delete(["k3", "k4"])
+    texts.flush()
+    texts.upsert(_texts(range(30, 45)))
+    texts.delete(filter="tags is null")
+    docs.insert({name: column[:1] for name, column in columns.items()})
 
 
 def _text_fields() -> list[FieldSchema]:
@@ -187,6 +197,11 @@ class Cases:
         self._check_report(damage, reported)
         self._look_at(damage, root)
 
+    def flipped_before_opening(self, damage: Damage) -> None:
+        """As above, but no truncation: after a kill it looks like a torn end."""
+        if damage.label.startswith("flip"):
+            self.before_opening(damage)
+
     def while_open(self, damage: Damage) -> None:
         """The file is broken under a database that has read it before."""
         root = self._copy()
@@ -266,7 +281,13 @@ class Cases:
 
     def _fail(self, damage: Damage, what: str) -> None:
         self.failures += 1
-        print(f"FAIL {damage.file}, {damage.label}: {what}", flush=True)
+        _say(f"FAIL {damage.file}, {damage.label}: {what}")
+
+
+def _say(line: str) -> None:
+    """Out before anything else happens: the process may die of the next thing."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def check_reports(root: Path) -> list[str]:
@@ -309,11 +330,11 @@ def main(arguments: list[str]) -> int:
         sure = rng.randrange(len(damages))
         for i, damage in enumerate(damages):
             if i == sure or rng.random() < float(share):
-                print(damage.file, damage.label, flush=True)
+                _say(f"{damage.file} {damage.label}")
                 attempt(damage)
                 done += 1
     shutil.rmtree(cases.scratch, ignore_errors=True)
-    print(f"done {done}", flush=True)
+    _say(f"done {done}")
     return min(cases.failures, 1)
 
 

@@ -1,4 +1,4 @@
-"""An acknowledgement comes after its sync: told by the fault store and by the kernel."""
+"""An acknowledgement comes after its sync, for the fault store and for the kernel."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def open_on(store: FaultStore) -> Database:
 
 
 def test_write_then_sync_then_acknowledgement(tmp_path: Path) -> None:
-    """The last sync of the log before a write returns follows the write of its bytes."""
+    """A write returns after the log was written, and then synced."""
     store = FaultStore(tmp_path / "db")
     db = open_on(store)
     for operation in (

@@ -24,17 +24,26 @@ WAYS = ("before_opening", "while_open")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A closed database with a file of every kind."""
     root = tmp_path_factory.mktemp("template") / "db"
-    make_template(root)
+    make_template(root, root.with_name("unclosed"))
     yield root
 
 
 def break_files(
-    template: Path, scratch: Path, way: str, *, per_region: int, share: float
+    template: Path,
+    scratch: Path,
+    way: str,
+    *numbers: object,
+    names: list[str] | None = None,
 ) -> int:
-    """Try damages; returns how many."""
-    numbers = [str(per_region), "7", str(share)]
+    """Try damages; returns how many.
+
+    Args:
+        numbers: flips in 4 KiB, seed, and share of the damages to try.
+        names: of the files; all of them by default.
+    """
+    command = [sys.executable, "-m", "faults.damage", template, scratch, way]
     done = subprocess.run(
-        [sys.executable, "-m", "faults.damage", template, scratch, way, *numbers],
+        [*map(str, [*command, *numbers]), *(names or [])],
         cwd=TESTS,
         capture_output=True,
         text=True,
@@ -72,7 +81,7 @@ def test_the_template_has_every_kind_of_file(template: Path) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_damage_is_noticed(template: Path, quick: Path, way: str) -> None:
     """A sample of damages to each file."""
-    cases = break_files(template, quick / "scratch", way, per_region=1, share=0.04)
+    cases = break_files(template, quick / "scratch", way, 1, 7, 0.04)
     assert cases >= len(files_of(template))
 
 
@@ -81,7 +90,21 @@ def test_damage_is_noticed(template: Path, quick: Path, way: str) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_damage_anywhere_is_noticed(template: Path, quick: Path, way: str) -> None:
     """Two bits in every 4 KiB of each file, its ends, truncations, and its loss."""
-    break_files(template, quick / "scratch", way, per_region=2, share=1.0)
+    break_files(template, quick / "scratch", way, 2, 7, 1.0)
+
+
+@pytest.mark.parametrize(
+    "flips", [10, pytest.param(500, marks=pytest.mark.slow)], ids=str
+)
+def test_damage_to_the_log_of_a_killed_process_is_noticed(
+    template: Path, quick: Path, flips: int
+) -> None:
+    """The last acknowledged record too, which no clean end speaks for."""
+    unclosed = template.with_name("unclosed")
+    logs = [name for name in files_of(unclosed) if name.startswith("log/")]
+    assert logs
+    way = "flipped_before_opening"
+    break_files(unclosed, quick / "scratch", way, flips, 3, 1.0, names=logs)
 
 
 def test_check_prints_every_damage(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 from dataclasses import dataclass, field
@@ -110,10 +111,8 @@ def crash_again(root: Path, folder: Path, rng: random.Random) -> Path:
     """Die while recovering from a crash; returns what a power loss leaves then."""
     store = FaultStore(root, seed=1, crash_at=rng.randrange(1, 12))
     world = plain_world(lambda *_: store, store.step)
-    try:
+    with contextlib.suppress(SimulatedCrash):
         abandon(elanus.open(root, world=world))
-    except SimulatedCrash:
-        pass
     store.materialise(folder, rng)
     shutil.rmtree(root)
     return folder

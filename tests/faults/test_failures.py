@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import random
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,13 @@ import pytest
 import elanus
 from elanus.app import check_database
 from elanus.embedded.database import Database
-from elanus.errors import DiskFull, ElanusError, ReadOnlyError, UnknownOutcome
+from elanus.errors import (
+    DiskFull,
+    ElanusError,
+    ReadOnlyError,
+    StorageError,
+    UnknownOutcome,
+)
 from faults.workload import (
     REOPEN,
     Model,
@@ -20,12 +27,17 @@ from faults.workload import (
     abandon,
     afterlife,
     create,
+    create_index,
+    create_partition,
+    delete,
     expected,
     insert,
     life,
     open_plain,
     plain_world,
     seen,
+    truncate,
+    unnamed_files,
     upkeep,
 )
 from storage.faults import FaultStore, SimulatedCrash
@@ -56,7 +68,15 @@ class Sufferer:
                 self._open()
             self._do(operation)
             self.model = self.after
+        self._leaves_nothing()
         self._close()
+
+    def _leaves_nothing(self) -> None:
+        """Work that came to nothing has not cost space for good."""
+        assert self.db is not None
+        node = self.db._core.node
+        node.trash.empty(node.store)
+        assert unnamed_files(self.db) == [], self.label
 
     def _do(self, operation: Operation) -> None:
         assert self.db is not None
@@ -221,3 +241,69 @@ def test_a_full_disk_refuses_writes_and_takes_them_again(quick: Path) -> None:
     assert check_database(quick / "db", lambda name: None) == []
     with open_plain(quick / "db") as again:
         assert seen(again) == expected(model)
+
+
+def test_a_record_that_failed_does_not_hide_a_later_one(quick: Path) -> None:
+    """A collection made after a failed write keeps its first rows over restarts."""
+    store = FaultStore(quick / "db")
+    world = plain_world(lambda *_: store, store.step)
+    with elanus.open(store.root, world=world) as db:
+        create("docs").act(db)
+        store.fail_next("write", errno.ENOSPC)
+        with pytest.raises(DiskFull):
+            insert("docs", range(5), 1).act(db)
+        create("more").act(db)
+    with open_plain(quick / "db") as db:
+        insert("more", range(3), 1).act(db)
+    with open_plain(quick / "db") as db:
+        assert db["more"].count() == 3
+
+
+def test_a_failed_truncation_changes_nothing(quick: Path) -> None:
+    """Keys that live in two partitions are still shown once."""
+    model: Model = {}
+    store = FaultStore(quick / "db")
+    world = plain_world(lambda *_: store, store.step)
+    with elanus.open(store.root, world=world) as db:
+        for operation in (
+            create("docs"),
+            create_partition("docs", "p"),
+            insert("docs", range(5), 1),
+            insert("docs", range(3), 2, "p"),
+        ):
+            operation.act(db)
+            model = operation.after(model)
+        store.fail_next("step", errno.EIO)
+        with pytest.raises(StorageError):
+            truncate("docs").act(db)
+        insert("docs", [9], 3).act(db)
+        model = insert("docs", [9], 3).after(model)
+        assert seen(db) == expected(model)
+
+
+def test_flushes_and_merges_in_vain_leave_no_files(quick: Path) -> None:
+    """While no commit succeeds, each attempt takes its files away again."""
+    store = FaultStore(quick / "db")
+    world = plain_world(lambda *_: store, store.step)
+    with elanus.open(store.root, world=world) as db:
+        for operation in (
+            create("docs"),
+            insert("docs", range(50), 1),
+            upkeep("docs", "flush"),
+            insert("docs", range(50, 90), 1),
+            upkeep("docs", "flush"),
+            create_index("docs", "HNSW"),
+        ):
+            operation.act(db)
+        delete("docs", [1, 2, 60]).act(db)
+        docs = db["docs"]
+        merge = partial(db._core.background.optimize, docs._engine, lambda share: None)
+        for attempt in (docs.flush, merge):
+            files = store.list("collections")
+            for _ in range(3):
+                store.fail_next("step", errno.ENOSPC)
+                with pytest.raises(DiskFull):
+                    attempt()
+                assert store.list("collections") == files
+            attempt()
+        assert unnamed_files(db) == []

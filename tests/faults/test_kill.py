@@ -20,7 +20,11 @@ from elanus.app import check_database
 from elanus.clock import wall_ms
 from elanus.database.launcher import ProcessLauncher
 from elanus.engine.write.jobs import IsCancelled, Job, JobFailed, Progress
+from elanus.engine.write.policy import SegmentState, next_action
+from elanus.errors import LockedError
+from elanus.storage.lock import wait_for_workers
 from faults.workload import (
+    TINY,
     Model,
     create,
     create_index,
@@ -167,7 +171,7 @@ def test_a_hundred_killed_processes_lose_nothing(nursery: Nursery, quick: Path) 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_workers_die_with_their_parent(nursery: Nursery, quick: Path) -> None:
-    """Rounds with the real worker process: none outlives the writer, nothing is lost."""
+    """With the real worker process: none outlives the writer."""
     for seed in range(300, 310):
         root = quick / f"db{seed}"
         nursery.run(root, seed, "process", 1_000, 0)
@@ -218,7 +222,7 @@ def with_deadly_launcher(
 
 OPERATIONS = [
     create("docs"),
-    insert("docs", range(0, 400), 1),
+    insert("docs", range(400), 1),
     upkeep("docs", "flush"),
     insert("docs", range(400, 500), 2),
     upkeep("docs", "flush"),
@@ -266,3 +270,42 @@ def test_a_worker_that_always_dies_is_explained(quick: Path) -> None:
     assert seen(db) == expected(model_of_operations())
     db.close()
     assert are_gone(launcher.pids)
+
+
+def test_a_new_owner_waits_for_the_workers_of_a_dead_one(quick: Path) -> None:
+    """A worker that is about to end may still write; until then nobody opens."""
+    root = quick / "db"
+    open_plain(root).close()
+    worker = subprocess.Popen(
+        [sys.executable, "-c", LINGERING, str(root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert worker.stdin is not None and worker.stdout is not None
+    assert worker.stdout.readline() == b"marked\n"
+    with pytest.raises(LockedError):
+        wait_for_workers(root, 0.05)
+    worker.stdin.close()
+    open_plain(root).close()
+    worker.wait()
+    worker.stdout.close()
+
+
+LINGERING = """
+import os, sys
+from pathlib import Path
+from elanus.storage.lock import mark_worker
+mark_worker(Path(sys.argv[1]))
+os.write(1, b"marked\\n")
+os.read(0, 1)
+"""
+
+
+def test_a_merge_that_always_fails_is_given_up() -> None:
+    """Background work does not try it for ever, and goes on with other segments."""
+    states = [SegmentState(i, 100, 10_000, 0, {}, failed_merges=3) for i in range(4)]
+    assert next_action(states, TINY) is None
+    assert next_action(states, TINY, eager=True) is None
+    fresh = [SegmentState(i, 100, 10_000, 0, {}) for i in range(4, 6)]
+    action = next_action([*states, *fresh], TINY)
+    assert action is not None and action.segment_ids == (4, 5)

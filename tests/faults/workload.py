@@ -282,14 +282,14 @@ def life() -> list[Operation]:
     """Every kind of operation, each met by rows in memory and on files."""
     return [
         create("docs"),
-        insert("docs", range(0, 20), 1),
+        insert("docs", range(20), 1),
         create_partition("docs", "p"),
         insert("docs", range(20, 40), 2, "p"),
         upsert("docs", [*range(5, 12), *range(35, 45)], 3),
         delete("docs", [0, 1, 22]),
         upkeep("docs", "flush"),
         create("texts", is_text=True),
-        insert("texts", range(0, 20), 1, text=True),
+        insert("texts", range(20), 1, text=True),
         create_index("docs", "HNSW", M=8, efConstruction=40),
         insert("docs", range(45, 65), 4),
         insert("docs", range(45, 50), 5),
@@ -312,7 +312,7 @@ def life() -> list[Operation]:
         upkeep("texts", "optimize"),
         insert("docs", range(100, 120), 8),
         truncate("texts"),
-        insert("texts", range(0, 5), 3, text=True),
+        insert("texts", range(5), 3, text=True),
         upsert("docs", range(110, 130), 9),
         drop("texts"),
         rename("docs", "papers"),
@@ -419,8 +419,10 @@ def unnamed_files(db: Database) -> list[str]:
     return [
         name
         for name in store.list()
-        if name.startswith(("collections/", "jobs/"))
-        and name.rpartition("/")[0] not in folders
+        if (
+            name.startswith(("collections/", "jobs/"))
+            and name.rpartition("/")[0] not in folders
+        )
         or name.endswith((".new", ".tmp"))
     ]
 

@@ -21,7 +21,6 @@ from typing import Any
 import elanus
 from elanus.app import World
 from elanus.database.launcher import ProcessLauncher
-from elanus.embedded.database import Database
 from elanus.engine.write.jobs import InlineLauncher, Launcher
 from elanus.storage.files import FileStore
 from faults import workload
@@ -77,9 +76,11 @@ class Telling:
         self._worker = 0
 
     def say(self, *words: object) -> None:
+        """Write one line."""
         os.write(1, " ".join(map(str, words)).encode() + b"\n")
 
     def say_worker(self) -> None:
+        """Tell of a worker process that is new."""
         pid = getattr(self.launcher, "worker_pid", None)
         if pid is not None and pid != self._worker:
             self._worker = pid

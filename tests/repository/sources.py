@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARY = {".parquet", ".png", ".db"}
+BINARY = {".parquet", ".png", ".db", ".binpb"}
 GENERATED = {"uv.lock", "LICENSE"}
 
 

@@ -451,8 +451,10 @@ class Database:
     def flush(self, collection: Collection) -> None:
         """Write a collection's rows to column files and let the log go."""
         self.need_writable()
-        collection.flush()
-        self._clean_up(rotate=True)
+        try:
+            collection.flush()
+        finally:
+            self._clean_up(rotate=True)
         release_free_memory()
         self.background.wake()
 

@@ -127,6 +127,7 @@ class BackgroundWork:
         except StorageError as error:
             # rows stay in memory and log; the writers hear of it by back-pressure
             self.status.flush_error = str(error)
+            self._empty_trash(shard)  # what it wrote in vain
         except ClosedError:
             return False
         return False

@@ -101,7 +101,8 @@ class Reader:
         Returns:
             One row per hit: ``query`` (position of the query, int32), the primary key,
             ``score`` (float32, the metric's own sign), and the output fields. Nearest
-            first within each query, equal scores by ascending key.
+            first within each query, equal scores by ascending key. Where a field is
+            called ``query`` or ``score``, ours are ``$query`` and ``$score``.
 
         Raises:
             InvalidParameter, QueryPlanError: the message says what to change.
@@ -437,7 +438,10 @@ def _hits_table(hits: SearchHits, key_name: str, outputs: Any) -> pa.Table:
     if outputs:
         columns = output_columns(hits.version.views, hits.parts, hits.offsets, outputs)
         for name, column in columns.items():
-            if name not in names:
+            if name != key_name:
                 names.append(name)
                 arrays.append(column)
+    for place in (0, 2):
+        if names.count(names[place]) > 1:
+            names[place] = f"${names[place]}"  # a field has this name
     return pa.Table.from_arrays(arrays, names=names)

@@ -140,8 +140,7 @@ class MetaStore:
         if self._read_only:
             raise ReadOnlyError(f"{self._name} is open read-only")
         with self._lock, self._errors():
-            if self._broken is not None:
-                raise UnknownOutcome(f"{self._broken}; reopen the database")
+            self.check_sound()
             self._on_step("meta begin")
             self._run("BEGIN IMMEDIATE")
             try:
@@ -152,6 +151,15 @@ class MetaStore:
                 raise
             self._on_step("meta end")
             return generation
+
+    def check_sound(self) -> None:
+        """Make sure that no earlier commit was left with an open outcome.
+
+        Raises:
+            UnknownOutcome: one was; reopen the database.
+        """
+        if self._broken is not None:
+            raise UnknownOutcome(f"{self._broken}; reopen the database")
 
     def close(self) -> None:
         """Release the file; a second call does nothing."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from elanus.engine.shard import LocalShard
 from elanus.engine.write.jobs import BuildJob, Runner
-from elanus.errors import CorruptionError, StorageError
+from elanus.errors import CorruptionError, StorageError, UnknownOutcome
 from elanus.segment.attached import AttachedIndex
 from elanus.segment.sealed import SealedSegment
 from elanus.storage.columnar import FileStamp
@@ -37,9 +37,15 @@ def build(shard: LocalShard, segment_id: int, field_id: int, runner: Runner) -> 
         return False
     target = (segment_id, field_id, definition)
     entry = run_build(shard, target, runner)
-    published = _publish(shard, segment, field_id, entry)
-    if not published:
-        shard.node.trash.add(index_folder(shard.id, entry.index_id))
+    published = False
+    try:
+        published = _publish(shard, segment, field_id, entry)
+    except UnknownOutcome:
+        published = True  # perhaps; the next start knows which files are named
+        raise
+    finally:
+        if not published:
+            shard.node.trash.add(index_folder(shard.id, entry.index_id))
     return published
 
 

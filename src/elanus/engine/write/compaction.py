@@ -25,6 +25,7 @@ from elanus.engine.write.jobs import (
     kept_rows,
     merge_order,
 )
+from elanus.errors import UnknownOutcome
 from elanus.schema.arrays import array_of
 from elanus.schema.columns import Offsets
 from elanus.segment.attached import AttachedIndex
@@ -75,9 +76,15 @@ def compact(shard: LocalShard, segment_ids: Sequence[int], runner: Runner) -> bo
     merged = None
     if any(len(s.dropped) < s.segment.n_rows for s in sources):
         merged = _merge(shard, sources, runner)
-    published = _publish(shard, sources, merged)
-    if not published and merged is not None:
-        _discard(shard, merged)
+    published = False
+    try:
+        published = _publish(shard, sources, merged)
+    except UnknownOutcome:
+        published = True  # perhaps; the next start knows which files are named
+        raise
+    finally:
+        if not published and merged is not None:
+            _discard(shard, merged)
     return published
 
 
@@ -134,37 +141,51 @@ def dead_rows(
 def _merge(shard: LocalShard, sources: list[_Source], runner: Runner) -> Merged:
     node = shard.node
     segment_id = node.ids.next()
-    stamps = [_write_dropped(shard, source) for source in sources]
-    job = CompactJob(
-        shard.id,
-        shard.schema.to_dict(),
-        segment_id,
-        tuple(source.segment.id for source in sources),
-        tuple(None if stamp is None else stamp.to_json() for stamp in stamps),
-    )
     folder = segment_folder(shard.id, segment_id)
     definitions = definitions_by_field(shard)
     indexed = {f for s in sources for f in s.segment.indexed_fields()}
+    indexes: dict[int, IndexEntry] = {}
     try:
-        runner.part(0.0, 0.3).run(job)
+        _run_merge(shard, sources, segment_id, runner.part(0.0, 0.3))
         meta = read_meta(node.store, folder)
         segment = SealedSegment(node.store, folder, meta, shard.schema)
-        merged = Merged(segment, {})
+        merged = Merged(segment, indexes)
         if meta.n_rows >= node.settings.index_rows:
             for field_id in sorted(indexed & definitions.keys()):
-                merged.indexes[field_id] = run_build(
+                indexes[field_id] = run_build(
                     shard,
                     (segment_id, field_id, definitions[field_id]),
                     runner.part(0.3, 1.0),
                 )
     except BaseException:
         node.trash.add(folder)
+        for entry in indexes.values():
+            node.trash.add(index_folder(shard.id, entry.index_id))
         raise
+    return merged
+
+
+def _run_merge(
+    shard: LocalShard, sources: list[_Source], segment_id: int, runner: Runner
+) -> None:
+    """Have the worker write the segment; what it is to leave out goes in files."""
+    stamps: list[FileStamp | None] = []
+    try:
+        for source in sources:
+            stamps.append(_write_dropped(shard, source))
+        runner.run(
+            CompactJob(
+                shard.id,
+                shard.schema.to_dict(),
+                segment_id,
+                tuple(source.segment.id for source in sources),
+                tuple(None if stamp is None else stamp.to_json() for stamp in stamps),
+            )
+        )
     finally:
         for stamp in stamps:
             if stamp is not None:
-                node.store.delete(stamp.name)
-    return merged
+                shard.node.trash.add_file(stamp.name)
 
 
 def _write_dropped(shard: LocalShard, source: _Source) -> FileStamp | None:

@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from elanus.engine.shard import Frozen, LocalShard
+from elanus.errors import StorageError, UnknownOutcome
 from elanus.schema.columns import Batch, Offsets
 from elanus.segment.files import SegmentRows, write_segment
 from elanus.segment.growing import GrowingSegment
 from elanus.segment.sealed import SealedSegment
 from elanus.storage.columnar import write_columns
 from elanus.storage.manifest import (
+    Manifest,
     SegmentEntry,
     collection_folder,
     deletes_file,
@@ -48,6 +50,8 @@ def flush_next(shard: LocalShard) -> bool:
             frozen = shard.frozen[0] if shard.frozen else None
         if frozen is None:
             return False
+        # after an open outcome a manifest may name what would be written over
+        shard.node.meta.check_sound()
         flushed = _write(shard, frozen)
         _commit(shard, flushed, frozen.last_seq)
     return True
@@ -99,14 +103,7 @@ def _commit(shard: LocalShard, flushed: _Flushed | None, checkpoint: int) -> Non
             _carry_hidden(flushed)
             sizes[flushed.sealed.id] = flushed.sealed.hidden.size
     segments = [*shard.sealed, *([] if flushed is None else [flushed.sealed])]
-    entries = [with_deletes(shard, s, sizes[s.id]) for s in segments]
-    manifest = shard.commit(
-        replace(
-            shard.manifest,
-            segments=tuple(sorted(entries, key=lambda entry: entry.segment_id)),
-            checkpoint_seq=checkpoint,
-        )
-    )
+    manifest = _commit_manifest(shard, segments, sizes, checkpoint)
     with shard.state_lock:
         if flushed is not None:
             _carry_hidden(flushed)
@@ -114,6 +111,29 @@ def _commit(shard: LocalShard, flushed: _Flushed | None, checkpoint: int) -> Non
         added = [] if flushed is None else [flushed.sealed]
         shard.replace_segments(removed, added, manifest)
         shard.persisted.update(sizes)
+
+
+def _commit_manifest(
+    shard: LocalShard,
+    segments: list[SealedSegment],
+    sizes: dict[int, int],
+    checkpoint: int,
+) -> Manifest:
+    entries: list[SegmentEntry] = []
+    try:
+        for segment in segments:
+            entries.append(with_deletes(shard, segment, sizes[segment.id]))
+        ordered = tuple(sorted(entries, key=lambda entry: entry.segment_id))
+        return shard.commit(
+            replace(shard.manifest, segments=ordered, checkpoint_seq=checkpoint)
+        )
+    except UnknownOutcome:
+        raise  # the next start knows which files are named
+    except StorageError:
+        known = {stamp for e in shard.manifest.segments for stamp in e.deletes}
+        for stamp in {stamp for e in entries for stamp in e.deletes} - known:
+            shard.node.trash.add_file(stamp.name)
+        raise
 
 
 def _carry_hidden(flushed: _Flushed) -> None:
