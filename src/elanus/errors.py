@@ -110,9 +110,39 @@ class CollectionNotFound(RequestError):
     code = 100
 
     def __init__(self, collection: object, database: str = "default") -> None:
-        super().__init__(
-            f"collection not found[database={database}][collection={collection}]"
+        place = f"[database={database}]" if database else ""
+        super().__init__(f"collection not found{place}[collection={collection}]")
+
+
+class CollectionUnknown(CollectionNotFound):
+    """Nothing to describe: no collection has this name."""
+
+    def __init__(self, collection: object, database: str = "default") -> None:
+        Exception.__init__(
+            self,
+            f"can't find collection[database={database}][collection={collection}]",
         )
+
+
+class TooManyCollections(RequestError):
+    """The limit on collections is reached; drop some."""
+
+    code = 102
+
+    def __init__(self, database: str, limit: int) -> None:
+        super().__init__(
+            f"exceeded the limit number of collections[dbName={database}]"
+            f"[limit={limit}]"
+        )
+
+
+class SchemaMismatch(RequestError):
+    """The caller knows another schema than the current one; ask for it again."""
+
+    code = 109
+
+    def __init__(self, collection: str) -> None:
+        super().__init__(f"collection schema mismatch[collection={collection}]")
 
 
 class CollectionNotLoaded(ElanusError):
@@ -133,6 +163,49 @@ class PartitionNotFound(RequestError):
         super().__init__(f"partition not found[partition={partition}]")
 
 
+class PartitionNotLoaded(ElanusError):
+    """The partition is released; load it before reading."""
+
+    code = 201
+
+    def __init__(self, partition: object) -> None:
+        super().__init__(f"partition not loaded[partition={partition}]")
+
+
+class AliasNotFound(RequestError):
+    """The database has no alias by this name."""
+
+    code = 1600
+
+    def __init__(self, alias: str, database: str) -> None:
+        super().__init__(f"alias not found[database={database}][alias={alias}]")
+
+
+class AliasConflict(RequestError):
+    """An alias and a collection cannot have the same name; choose another."""
+
+    code = 1601
+
+    def __init__(self, alias: str, database: str, message: str = "") -> None:
+        prefix = f"{message}: " if message else ""
+        super().__init__(
+            f"{prefix}alias and collection name conflict[database={database}]"
+            f"[alias={alias}]"
+        )
+
+
+class AliasExists(ElanusError):
+    """The alias stands for another collection; alter or drop it."""
+
+    code = 1602
+
+    def __init__(self, alias: str, database: str, collection: str) -> None:
+        super().__init__(
+            f"{alias} is alias to another collection: {collection}: alias already "
+            f"exist[database={database}][alias={alias}]"
+        )
+
+
 class DatabaseNotFound(RequestError):
     """No database has this name."""
 
@@ -140,6 +213,33 @@ class DatabaseNotFound(RequestError):
 
     def __init__(self, database: str) -> None:
         super().__init__(f"database not found[database={database}]")
+
+
+class TooManyDatabases(ElanusError):
+    """The limit on databases is reached; drop some."""
+
+    code = 801
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"exceeded the limit number of database[limit={limit}]")
+
+
+class DatabaseNameInvalid(RequestError):
+    """The database name breaks the naming rules."""
+
+    code = 802
+
+    def __init__(self, message: str, database: str) -> None:
+        super().__init__(f"{message}: invalid database name[database={database}]")
+
+
+class ResourceGroupNotFound(RequestError):
+    """There is one resource group, ``__default_resource_group``."""
+
+    code = 300
+
+    def __init__(self, group: str) -> None:
+        super().__init__(f"resource group not found[rg={group}]")
 
 
 class IndexNotFound(ElanusError):
@@ -186,6 +286,25 @@ class RateLimited(ElanusError):
 
     def __init__(self, message: str, rate: object = 0) -> None:
         super().__init__(f"{message}: rate limit exceeded[rate={rate}]")
+
+
+class ResourcesInsufficient(ElanusError):
+    """One node cannot hold as many replicas; ask for one."""
+
+    code = 12
+    retriable = True
+
+    def __init__(self, replicas: int) -> None:
+        super().__init__(
+            f"when load {replicas} replica count: service resource insufficient"
+            f"[currentStreamingNode=1][expectedStreamingNode={replicas}]"
+        )
+
+
+class DeadlineExceeded(ElanusError):
+    """The caller's time was over before the work began."""
+
+    code = 10001
 
 
 class Cancelled(ElanusError):

@@ -7,9 +7,8 @@ transaction, and only then shows.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,13 +17,17 @@ from elanus.database.catalog import (
     TRIMMED,
     Catalog,
     collection_record,
+    dropped_alias_record,
     dropped_records,
     manifest_record,
 )
+from elanus.database.creation import NewCollection
+from elanus.database.directory import Directory
 from elanus.database.jobs import BackgroundWork
 from elanus.database.reports import collection_stats, index_states
 from elanus.engine.collection import Collection
 from elanus.engine.definition import (
+    DEFAULT_DATABASE_ID,
     DEFAULT_PARTITION,
     CollectionDefinition,
     IndexDefinition,
@@ -41,12 +44,14 @@ from elanus.engine.write.recovery import (
     replay,
 )
 from elanus.errors import (
+    AliasConflict,
     ClosedError,
     CollectionNotFound,
     IndexNotFound,
     InvalidParameter,
     ReadOnlyError,
     StorageError,
+    TooManyCollections,
 )
 from elanus.heap import release_free_memory
 from elanus.schema import limits
@@ -55,27 +60,20 @@ from elanus.schema.check import (
     check_partition_name,
     check_schema,
 )
-from elanus.schema.schema import CollectionSchema
 from elanus.segment.sealed import SealedSegment
 from elanus.storage.manifest import Manifest
 
-
-@dataclass(frozen=True, slots=True)
-class NewCollection:
-    """What a collection to be created is like.
-
-    Attributes:
-        metrics: metric by vector field name, used until the field has an index.
-    """
-
-    name: str
-    schema: CollectionSchema
-    dynamic: bool = False
-    metrics: Mapping[str, str] | None = None
+Named = str | Collection
+"""A collection, or its own name in the default database."""
 
 
 class Database:
-    """Collections by name. Safe to use from many threads."""
+    """Collections by name. Safe to use from many threads.
+
+    Attributes:
+        ddl_lock: held while what exists is changed.
+        directory: what each name stands for.
+    """
 
     def __init__(
         self,
@@ -91,17 +89,17 @@ class Database:
         """
         self._node = node
         self._rng = rng
-        self._ddl_lock = threading.RLock()
+        self.ddl_lock = threading.RLock()
         self._is_closed = False
         self._trimmed_seq = catalog.trimmed_seq
         self._trim_lock = threading.Lock()
-        self._by_name: dict[str, Collection] = {}
+        self.directory = Directory(catalog.databases, catalog.aliases)
         self._open_collections(catalog)
         self.background = BackgroundWork(self.collections, launcher, self.trim)
         if node.store.read_only:
             self.background.attach_indexes()
         else:
-            shards = [collection.shard for collection in self._by_name.values()]
+            shards = [collection.shard for collection in self.collections()]
             remove_orphans(node.store, shards)
 
     def _open_collections(self, catalog: Catalog) -> None:
@@ -121,9 +119,8 @@ class Database:
         }
         replay(node, shards, schemas, trimmed_seq=catalog.trimmed_seq)
         for definition in catalog.definitions.values():
-            self._by_name[definition.name] = Collection(
-                node, definition, shards[definition.id], self._rng
-            )
+            shard = shards[definition.id]
+            self.directory.add(Collection(node, definition, shard, self._rng))
 
     # --- what exists ------------------------------------------------------------------
 
@@ -138,31 +135,37 @@ class Database:
         return self._is_closed
 
     def collections(self) -> list[Collection]:
-        """Every live collection."""
-        return list(self._by_name.values())
+        """Every live collection of every database."""
+        return self.directory.collections()
 
     def names(self) -> list[str]:
-        """Names of all collections, sorted."""
+        """Names of all collections of the default database, sorted."""
         self._need_open()
-        return sorted(self._by_name)
+        live = self.directory.collections(DEFAULT_DATABASE_ID)
+        return sorted(collection.definition.name for collection in live)
 
-    def collection(self, name: str) -> Collection:
-        """The collection called ``name``.
+    def collection(self, name: Named) -> Collection:
+        """The collection called ``name``, or ``name`` itself while it exists.
 
         Raises:
             CollectionNotFound: there is none.
         """
         self._need_open()
-        collection = self._by_name.get(name)
-        if collection is None:
+        if isinstance(name, Collection):
+            found = self.directory.by_id(name.shard.id)
+            name = name.definition.name
+        else:
+            found = self.directory.find(DEFAULT_DATABASE_ID, name)
+        if found is None:
             raise CollectionNotFound(name)
-        return collection
+        return found
 
     def create_collection(self, new: NewCollection) -> Collection:
         """Create a collection; an identical one that exists already is returned.
 
         Raises:
             InvalidParameter, MissingParameter, FieldNameInvalid: a rule is broken.
+            DatabaseNotFound, AliasConflict, TooManyCollections.
             InvalidParameter: a different collection has this name.
         """
         self.need_writable()
@@ -172,85 +175,131 @@ class Database:
             schema.by_name[field].id: metric
             for field, metric in (new.metrics or {}).items()
         }
-        with self._ddl_lock:
-            existing = self._by_name.get(name)
+        with self.ddl_lock:
+            database = self.directory.database(new.database)
+            existing = self.directory.find(database.id, name)
             if existing is not None:
-                if existing.schema == schema:
+                if new.matches(existing.definition, schema):
                     return existing
                 raise InvalidParameter(
                     f"create duplicate collection with different parameters, "
                     f"collection: {name}"
                 )
-            if len(self._by_name) >= limits.COLLECTIONS:
-                raise InvalidParameter(
-                    f"exceeded the limit number of collections"
-                    f"[limit={limits.COLLECTIONS}]"
+            if self.directory.alias(database.id, name) is not None:
+                raise AliasConflict(
+                    name,
+                    database.name,
+                    "please choose a unique name",
                 )
-            return self._create(name, schema, metrics)
+            if len(self.collections()) >= limits.COLLECTIONS:
+                raise TooManyCollections(database.name, limits.COLLECTIONS)
+            created_ts = self._node.clock.next()
+            definition = CollectionDefinition(
+                id=self._node.ids.next(),
+                name=name,
+                schema=schema,
+                partitions={DEFAULT_PARTITION: self._node.ids.next()},
+                created_ts=created_ts,
+                default_metrics=metrics,
+                database_id=database.id,
+                shards=new.shards,
+                consistency_level=new.consistency_level,
+                properties=new.properties,
+                updated_ts=created_ts,
+            )
+            return self._create(definition)
 
-    def _create(
-        self, name: str, schema: CollectionSchema, metrics: Mapping[int, str]
-    ) -> Collection:
+    def _create(self, definition: CollectionDefinition) -> Collection:
         node = self._node
-        definition = CollectionDefinition(
-            id=node.ids.next(),
-            name=name,
-            schema=schema,
-            partitions={DEFAULT_PARTITION: node.ids.next()},
-            created_ts=node.clock.next(),
-            default_metrics=metrics,
-        )
         # Not the newest seq given out, which a failed write may leave unused: after
         # a restart it is given again, to a record that must not count as flushed.
         manifest = Manifest(definition.id, checkpoint_seq=node.log.applied_seq)
         node.commit({**collection_record(definition), **manifest_record(manifest)})
         shard = open_shard(
-            node, schema, frozenset(definition.partitions.values()), manifest
+            node,
+            definition.schema,
+            frozenset(definition.partitions.values()),
+            manifest,
         )
         collection = Collection(node, definition, shard, self._rng)
-        self._by_name[name] = collection
+        self.directory.add(collection)
         return collection
 
-    def drop_collection(self, name: str) -> None:
-        """Drop a collection and its rows; nothing happens if there is none."""
+    def drop_collection(self, name: Named) -> None:
+        """Drop a collection, its aliases and its rows; nothing if there is none."""
         self.need_writable()
-        with self._ddl_lock:
-            collection = self._by_name.get(name)
-            if collection is None:
+        with self.ddl_lock:
+            try:
+                collection = self.collection(name)
+            except CollectionNotFound:
                 return
+            database_id = collection.definition.database_id
+            aliases = [
+                entry
+                for entry in self.directory.aliases(database_id)
+                if entry.collection_id == collection.shard.id
+            ]
+            records = dropped_records(collection.shard.id)
+            for entry in aliases:
+                records.update(dropped_alias_record(entry))
             shard = collection.shard
             with shard.manifest_lock:
                 with shard.order_lock:
                     shard.settle()
-                    self._node.commit(dropped_records(shard.id))
+                    self._node.commit(records)
                     collection.close()
-                    del self._by_name[name]
+                    self.directory.remove(collection)
+                    for entry in aliases:
+                        self.directory.remove_alias(entry)
                 with shard.state_lock:
                     sealed, shard.sealed = shard.sealed, []
                 retire(shard, sealed, list(shard.manifest.segments))
                 shard.manifest = replace(shard.manifest, segments=())
         self._clean_up()
 
-    def rename_collection(self, name: str, to: str) -> None:
-        """Give a collection another name.
+    def rename_collection(self, name: Named, to: str, database: str = "") -> None:
+        """Give a collection another name, in another database if one is named.
 
         Raises:
             CollectionNotFound: there is none called ``name``.
-            InvalidParameter: ``to`` is taken or breaks the rules.
+            DatabaseNotFound, AliasConflict.
+            InvalidParameter: ``to`` is taken or breaks the rules, or the collection has
+                aliases and cannot move.
         """
         self.need_writable()
         check_collection_name(to)
-        with self._ddl_lock:
+        with self.ddl_lock:
             collection = self.collection(name)
-            if to in self._by_name:
+            old = collection.definition
+            place = (
+                self.directory.database(database)
+                if database
+                else self.directory.database_of(collection)
+            )
+            if self.directory.alias(place.id, to) is not None:
+                raise AliasConflict(to, place.name)
+            if self.directory.find(place.id, to) is not None:
                 raise InvalidParameter(
-                    f"duplicated new collection name default:{to} with other "
+                    f"duplicated new collection name {place.name}:{to} with other "
                     f"collection name or alias"
                 )
-            self._redefine(collection, replace(collection.definition, name=to))
-            self._by_name[to] = self._by_name.pop(name)
+            if place.id != old.database_id and self.directory.aliases_of(collection):
+                raise InvalidParameter(
+                    "fail to rename db name, must drop all aliases of this collection "
+                    "before rename"
+                )
+            self.redefine(
+                collection,
+                replace(
+                    old,
+                    name=to,
+                    database_id=place.id,
+                    updated_ts=self._node.clock.next(),
+                ),
+            )
+            self.directory.add(collection)
 
-    def truncate(self, name: str) -> None:
+    def truncate(self, name: Named) -> None:
         """Remove every row of a collection.
 
         Raises:
@@ -281,7 +330,7 @@ class Database:
 
     # --- partitions -------------------------------------------------------------------
 
-    def create_partition(self, name: str, partition: str) -> None:
+    def create_partition(self, name: Named, partition: str) -> None:
         """Add a partition; nothing happens if it exists.
 
         Raises:
@@ -289,7 +338,7 @@ class Database:
         """
         self.need_writable()
         partition = check_partition_name(partition)
-        with self._ddl_lock:
+        with self.ddl_lock:
             collection = self.collection(name)
             known = collection.definition.partitions
             if partition in known:
@@ -297,12 +346,23 @@ class Database:
             if len(known) >= limits.PARTITIONS:
                 raise InvalidParameter(
                     f"partition number ({limits.PARTITIONS}) exceeds max configuration "
-                    f"({limits.PARTITIONS}), collection: {name}"
+                    f"({limits.PARTITIONS}), collection: {collection.definition.name}"
                 )
-            partitions = {**known, partition: self._node.ids.next()}
-            self._set_partitions(collection, partitions)
+            partition_id = self._node.ids.next()
+            definition = collection.definition
+            self._set_partitions(
+                collection,
+                replace(
+                    definition,
+                    partitions={**known, partition: partition_id},
+                    partition_ts={
+                        **definition.partition_ts,
+                        partition_id: self._node.clock.next(),
+                    },
+                ),
+            )
 
-    def drop_partition(self, name: str, partition: str) -> None:
+    def drop_partition(self, name: Named, partition: str) -> None:
         """Drop a partition and its rows; nothing happens if there is none.
 
         Raises:
@@ -311,53 +371,64 @@ class Database:
         self.need_writable()
         if partition == DEFAULT_PARTITION:
             raise InvalidParameter("default partition cannot be deleted")
-        with self._ddl_lock:
+        with self.ddl_lock:
             collection = self.collection(name)
             known = collection.definition.partitions
             if partition not in known:
                 return
             remaining = {k: v for k, v in known.items() if k != partition}
-            self._set_partitions(collection, remaining)
+            ages = dict(collection.definition.partition_ts)
+            ages.pop(known[partition], None)
+            self._set_partitions(
+                collection,
+                replace(collection.definition, partitions=remaining, partition_ts=ages),
+            )
         self.background.wake()
 
     def _set_partitions(
-        self, collection: Collection, partitions: Mapping[str, int]
+        self, collection: Collection, definition: CollectionDefinition
     ) -> None:
         shard = collection.shard
         with shard.order_lock:
             shard.settle()
-            definition = replace(collection.definition, partitions=partitions)
-            self._redefine(collection, definition)
-            shard.set_partitions(frozenset(partitions.values()))
+            self.redefine(collection, definition)
+            shard.set_partitions(frozenset(definition.partitions.values()))
 
     # --- indexes ----------------------------------------------------------------------
 
-    def create_index(self, name: str, index: IndexDefinition) -> None:
+    def create_index(self, name: Named, index: IndexDefinition) -> None:
         """Define the index of a field; it is built in the background.
 
         Raises:
             CollectionNotFound, InvalidParameter: another index is defined already.
         """
         self.need_writable()
-        with self._ddl_lock:
+        with self.ddl_lock:
             collection = self.collection(name)
             known = collection.definition.indexes
-            if known.get(index.field_id) == index:
+            present = known.get(index.field_id)
+            if present is not None and present.asks_the_same_as(index):
                 return
-            if index.field_id in known:
+            if present is not None and present.asks_the_same_as(
+                replace(index, name=present.name)
+            ):
+                raise InvalidParameter(
+                    "CreateIndex failed: creating multiple indexes on same field is "
+                    "not supported"
+                )
+            if present is not None or any(
+                other.name == index.name for other in known.values()
+            ):
                 raise InvalidParameter(
                     "at most one distinct index is allowed per field"
                 )
-            if any(other.name == index.name for other in known.values()):
-                raise InvalidParameter(
-                    "at most one distinct index is allowed per field"
-                )
+            index = replace(index, id=self._node.ids.next())
             indexes = {**known, index.field_id: index}
-            self._redefine(collection, replace(collection.definition, indexes=indexes))
+            self.redefine(collection, replace(collection.definition, indexes=indexes))
             self.background.forget_failures(collection.shard.id)
         self.background.wake()
 
-    def drop_index(self, name: str, index_name: str) -> None:
+    def drop_index(self, name: Named, index_name: str) -> None:
         """Remove an index; the field is searched exactly then.
 
         Raises:
@@ -365,7 +436,7 @@ class Database:
             IndexNotFound: the collection has no such index.
         """
         self.need_writable()
-        with self._ddl_lock:
+        with self.ddl_lock:
             collection = self.collection(name)
             known = collection.definition.indexes
             chosen = [i for i in known.values() if i.name == index_name]
@@ -373,11 +444,10 @@ class Database:
                 raise IndexNotFound(index=index_name)
             field_id = chosen[0].field_id
             indexes = {k: v for k, v in known.items() if k != field_id}
-            metrics = {
-                **collection.definition.default_metrics,
-                field_id: chosen[0].metric,
-            }
-            self._redefine(
+            metrics = dict(collection.definition.default_metrics)
+            if chosen[0].metric:
+                metrics[field_id] = chosen[0].metric
+            self.redefine(
                 collection,
                 replace(
                     collection.definition, indexes=indexes, default_metrics=metrics
@@ -398,15 +468,20 @@ class Database:
             # it fits no definition any more, so the next start drops it
             self.background.status.flush_error = str(error)
 
-    def _redefine(
+    def redefine(
         self, collection: Collection, definition: CollectionDefinition
     ) -> None:
+        """Make another definition durable and let it show. Hold ``ddl_lock``.
+
+        Raises:
+            StorageError, DiskFull: nothing changed.
+        """
         self._node.commit(collection_record(definition))
         collection.redefine(definition)
 
     # --- reports ----------------------------------------------------------------------
 
-    def stats(self, name: str) -> dict[str, Any]:
+    def stats(self, name: Named) -> dict[str, Any]:
         """Rows, segments, bytes and background work of a collection.
 
         Raises:
@@ -414,7 +489,7 @@ class Database:
         """
         return collection_stats(self.collection(name), self.background.status)
 
-    def describe_indexes(self, name: str) -> list[dict[str, Any]]:
+    def describe_indexes(self, name: Named) -> list[dict[str, Any]]:
         """Every index of a collection: parameters, progress, and why it failed.
 
         Raises:
@@ -460,7 +535,7 @@ class Database:
 
     def close(self) -> None:
         """End background work and note where the log ends; twice does no harm."""
-        with self._ddl_lock:
+        with self.ddl_lock:
             if self._is_closed:
                 return
             self._is_closed = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from elanus.engine.collection import Collection
@@ -187,9 +187,20 @@ class BackgroundWork:
     def _should_stop(self) -> bool:
         return self._is_closing or self._preempt > 0
 
-    def next_action(self, collection: Collection, *, eager: bool) -> Action | None:
-        """What the policy would do with a collection."""
+    def next_action(
+        self, collection: Collection, *, eager: bool, up_to_id: int | None = None
+    ) -> Action | None:
+        """What the policy would do with a collection.
+
+        Args:
+            up_to_id: the dead rows of segments with a greater id do not count.
+        """
         states = self.segment_states(collection)
+        if up_to_id is not None:
+            states = [
+                state if state.segment_id <= up_to_id else replace(state, dead_rows=0)
+                for state in states
+            ]
         return next_action(states, collection.node.settings, eager=eager)
 
     def segment_states(self, collection: Collection) -> list[SegmentState]:
@@ -273,6 +284,8 @@ class BackgroundWork:
             StorageError, ClosedError: what was done so far stays.
         """
         self._preempt += 1
+        # Rows that die meanwhile wait for the next time, or this would never end.
+        newest_id = collection.node.ids.last
         with self._work_lock:
             self._preempt -= 1
             while True:
@@ -280,7 +293,7 @@ class BackgroundWork:
                     raise ClosedError("the database")
                 drop_damaged(collection.shard)
                 attach_known(collection.shard)
-                action = self.next_action(collection, eager=True)
+                action = self.next_action(collection, eager=True, up_to_id=newest_id)
                 if isinstance(action, Build) and not build_indexes:
                     action = None
                 if action is None:

@@ -58,7 +58,7 @@ def index_states(collection: Collection, status: JobStatus) -> list[dict[str, An
     least = shard.node.settings.index_rows
     states = []
     for index in collection.definition.indexes.values():
-        if index.index_type == "FLAT":
+        if not index.is_built:
             done, reasons = total, []
         else:
             done = sum(
@@ -76,6 +76,7 @@ def index_states(collection: Collection, status: JobStatus) -> list[dict[str, An
         state = "Finished" if done == total else "Failed" if reasons else "InProgress"
         states.append(
             {
+                "id": index.id,
                 "name": index.name,
                 "field": collection.schema.by_id[index.field_id].name,
                 "index_type": index.index_type,

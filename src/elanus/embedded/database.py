@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack
 
 from elanus.app import OpenDatabase, World, open_database
 from elanus.config import Settings
-from elanus.database.database import NewCollection
+from elanus.database.creation import NewCollection
 from elanus.distance.metrics import Metric
 from elanus.embedded.collection import Collection
 from elanus.errors import InvalidParameter

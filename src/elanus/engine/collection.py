@@ -25,7 +25,8 @@ from elanus.engine.read.plan import (
     plan_query,
     plan_search,
 )
-from elanus.engine.read.query import count, iterate, matching, query
+from elanus.engine.read.query import Rows, count, iterate, matching, query
+from elanus.engine.read.ranking import Ranking, rank_all
 from elanus.engine.read.search import SearchHits, search
 from elanus.engine.shard import LocalShard, Outcome
 from elanus.engine.version import Version
@@ -74,7 +75,7 @@ class Collection:
         self.shard.index_definitions = {
             index.field_id: index.to_dict()
             for index in definition.indexes.values()
-            if index.index_type != "FLAT"  # an exact scan needs no files
+            if index.is_built
         }
         with self._plans_lock:
             self._plans = {}
@@ -216,6 +217,30 @@ class Collection:
         """
         plan = plan_query(self._definition, request)
         return query(version, plan, self._rng_for(plan.predicate))
+
+    def rank(self, version: Version, plan: SearchPlan, query: Vectors) -> Ranking:
+        """Every row that a search could return, nearest first; query is (1, dim).
+
+        Raises:
+            CorruptionError: a column file is damaged; the message names it.
+        """
+        return rank_all(version, plan, query, self._rng_for(plan.predicate))
+
+    def plan_query(self, request: QueryRequest) -> QueryPlan:
+        """The plan of a query.
+
+        Raises:
+            InvalidParameter, QueryPlanError: the request does not fit the collection.
+        """
+        return plan_query(self._definition, request)
+
+    def rows(self, version: Version, plan: QueryPlan) -> Rows:
+        """Which rows a query returns, ascending by primary key.
+
+        Raises:
+            CorruptionError: a column file is damaged; the message names it.
+        """
+        return matching(version, plan, self._rng_for(plan.predicate))
 
     def get(self, version: Version, keys: Any, request: QueryRequest) -> pa.Table:
         """Rows of these primary keys, ascending; missing ones are skipped.

@@ -9,6 +9,7 @@ import re
 from dataclasses import replace
 
 from elanus.errors import (
+    DatabaseNameInvalid,
     FieldNameInvalid,
     InvalidParameter,
     MissingParameter,
@@ -45,6 +46,7 @@ KEYWORDS = frozenset(
 )
 _FIRST = re.compile(r"[A-Za-z_]")
 _REST = re.compile(r"[A-Za-z0-9_]*\Z")
+_INDEX_REST = re.compile(r"[A-Za-z0-9_\[\]]*\Z")
 _PARTITION_FIRST = re.compile(r"[A-Za-z0-9_]")
 _PARTITION_REST = re.compile(r"[A-Za-z0-9_-]*\Z")
 
@@ -74,6 +76,63 @@ def check_collection_name(name: object, what: str = "collection") -> str:
             f"{prefix} {what} name can only contain numbers, letters and underscores"
         )
     return name
+
+
+def check_alias(alias: object) -> str:
+    """The alias, when it follows the rules of collection names.
+
+    Raises:
+        InvalidParameter.
+    """
+    return check_collection_name(alias, "collection alias")
+
+
+def check_database_name(name: str) -> None:
+    """Raise unless a database name follows the rules of collection names.
+
+    Raises:
+        DatabaseNameInvalid: the message says which rule is broken.
+    """
+    if not name:
+        raise DatabaseNameInvalid("database name couldn't be empty", name)
+    if len(name.encode()) > limits.NAME_BYTES:
+        raise DatabaseNameInvalid(
+            f"the length of a database name must be less than {limits.NAME_BYTES} "
+            f"characters",
+            name,
+        )
+    if not _FIRST.match(name):
+        raise DatabaseNameInvalid(
+            "the first character of a database name must be an underscore or letter",
+            name,
+        )
+    if not _REST.match(name):
+        raise DatabaseNameInvalid(
+            "database name can only contain numbers, letters and underscores", name
+        )
+
+
+def check_index_name(name: str) -> None:
+    """Raise unless an index name follows the rules.
+
+    Raises:
+        InvalidParameter: the message says which rule is broken.
+    """
+    prefix = f"Invalid index name: {name}."
+    if len(name.encode()) > limits.NAME_BYTES:
+        raise InvalidParameter(
+            f"{prefix} The length of a index name must be less than "
+            f"{limits.NAME_BYTES} characters."
+        )
+    if not _FIRST.match(name):
+        raise InvalidParameter(
+            f"{prefix} The first character of a index name must be an underscore or "
+            f"letter."
+        )
+    if not _INDEX_REST.match(name):
+        raise InvalidParameter(
+            f"{prefix} Index name can only contain numbers, letters, and underscores."
+        )
 
 
 def check_partition_name(name: object) -> str:

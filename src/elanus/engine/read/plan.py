@@ -5,6 +5,8 @@ Running a plan takes no flags and makes no further checks.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,10 +33,22 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """Which rows a range search wants: ``low <= distance < high``, smaller is nearer.
+
+    As float32 numbers, which is what distances are.
+    """
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class SearchPlan:
     """A nearest-neighbour search.
 
     Attributes:
+        bounds: of a range search.
         limit, offset: ranks ``offset`` to ``offset + limit`` of each query are wanted.
         predicate: which rows count; ``None`` for all.
         partitions: ids of the partitions searched; ``None`` for all.
@@ -48,6 +62,7 @@ class SearchPlan:
     partitions: frozenset[int] | None
     params: SearchParams
     outputs: tuple[Output, ...]
+    bounds: Bounds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +142,7 @@ def plan_search(definition: CollectionDefinition, request: SearchRequest) -> Sea
             request.limit + request.offset,
         ),
         outputs=outputs_of(schema, tuple(request.output_fields)),
+        bounds=_bounds(metric, request.params or {}),
     )
 
 
@@ -200,6 +216,40 @@ def bind_filter(
     except QueryPlanError as error:
         raise error.within("failed to create query plan") from error
     return None if predicate.is_always_true else predicate
+
+
+def _bounds(metric: Metric, params: Mapping[str, Any]) -> Bounds | None:
+    """The bounds of a range search, from scores in the metric's own sign."""
+    radius = _bound(params, "radius")
+    inner = _bound(params, "range_filter")
+    if radius is None:
+        if inner is not None:
+            raise InvalidParameter(
+                "range_filter requires radius to be set; range_filter alone is not a "
+                "valid range search parameter"
+            )
+        return None
+    sign = -1.0 if metric.row.larger_is_better else 1.0
+    bounds = Bounds(-math.inf if inner is None else sign * inner, sign * radius)
+    if inner is not None and bounds.low >= bounds.high:
+        side = "greater" if metric.row.larger_is_better else "less"
+        raise InvalidParameter(
+            f"metric type ({metric.value}), range_filter({inner:g}) must be {side} "
+            f"than radius({radius:g})"
+        )
+    return bounds
+
+
+def _bound(params: Mapping[str, Any], name: str) -> float | None:
+    value = params.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidParameter(
+            f"Type conflict in json: param '{name}' ({json.dumps(value)}) should be a "
+            f"number"
+        )
+    return float(value)
 
 
 def _is_int(value: object) -> bool:

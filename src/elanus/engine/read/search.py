@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -9,18 +10,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from elanus.distance.kernels import VectorBlock
 from elanus.distance.metrics import scores_from_distances
 from elanus.distance.topk import TopK, merge
 from elanus.engine.read.filter import allowed_rows
 from elanus.engine.read.output import gather
 from elanus.engine.read.plan import SearchPlan
+from elanus.engine.read.ranking import beyond_removed, search_within, segment_vectors
 from elanus.engine.version import SegmentView, Version
 from elanus.index.base import Allowed
-from elanus.index.search import SegmentVectors, search_rows
-from elanus.index.strategy import Strategy
+from elanus.index.search import search_rows
+from elanus.index.strategy import Strategy, StrategyKind
 from elanus.schema.arrays import array_of, values_of
 from elanus.schema.columns import Column, Offsets, Vectors
+
+_WITHIN = Strategy(StrategyKind.EXACT, 0, "between two distances")
 
 
 class SegmentTrace(NamedTuple):
@@ -91,19 +94,18 @@ def _search_view(
     wanted: int,
     allowed: Allowed | None,
 ) -> tuple[TopK | None, SegmentTrace]:
-    segment, field_id = view.segment, plan.field.id
+    segment = view.segment
     count = view.n_rows if allowed is None else allowed.count
     if not count:
         return None, SegmentTrace(segment.id, view.n_rows, 0, segment.is_sealed, None)
-
-    def rows() -> VectorBlock:
-        return segment.block(field_id, plan.metric, view.n_rows)
-
-    index = segment.index(field_id)
-    if index is not None and index.meta.metric is not plan.metric:
-        index = None  # a snapshot may hold an index of an older definition
-    vectors = SegmentVectors(rows, index)
-    top, strategy = search_rows(vectors, queries, wanted, allowed, plan.params)
+    vectors, bounds = segment_vectors(view, plan), plan.bounds
+    if bounds is not None and bounds.low > -math.inf:
+        top = search_within(vectors, queries, wanted, allowed, bounds)
+        strategy = _WITHIN
+    else:
+        top, strategy = search_rows(vectors, queries, wanted, allowed, plan.params)
+        if bounds is not None:
+            top = beyond_removed(top, bounds.high)
     return top, SegmentTrace(
         segment.id, view.n_rows, count, segment.is_sealed, strategy
     )

@@ -1,0 +1,81 @@
+"""What of a collection is loaded: kept durable, so that a restart changes nothing.
+
+Rows are readable whether loaded or not; what is loaded is what the protocol lets its
+clients read. Embedded collections are always readable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from elanus.database.database import Database
+from elanus.engine.collection import Collection
+from elanus.engine.definition import CollectionDefinition, LoadDefinition
+
+
+def loaded_partitions(definition: CollectionDefinition) -> frozenset[int]:
+    """Ids of the partitions that are loaded."""
+    present = frozenset(definition.partitions.values())
+    loaded = definition.loaded
+    if loaded is None:
+        return frozenset()
+    return present if loaded.partitions is None else present & loaded.partitions
+
+
+def load_collection(
+    core: Database, collection: Collection, fields: tuple[str, ...]
+) -> None:
+    """Load a whole collection.
+
+    Args:
+        fields: names of the fields to load; empty for all.
+    """
+    _set_loaded(core, collection, LoadDefinition(None, fields))
+
+
+def load_partitions(
+    core: Database,
+    collection: Collection,
+    partitions: frozenset[int],
+    fields: tuple[str, ...],
+) -> None:
+    """Load partitions beside those that are loaded already."""
+    with core.ddl_lock:
+        loaded = core.collection(collection).definition.loaded
+        if loaded is None:
+            chosen: frozenset[int] | None = partitions
+        elif loaded.partitions is None:
+            chosen = None
+        else:
+            chosen = loaded.partitions | partitions
+        _set_loaded(core, collection, LoadDefinition(chosen, fields))
+
+
+def release_collection(core: Database, collection: Collection) -> None:
+    """Release a collection; nothing happens if it is not loaded."""
+    _set_loaded(core, collection, None)
+
+
+def release_partitions(
+    core: Database, collection: Collection, partitions: frozenset[int]
+) -> None:
+    """Release partitions; without any left, the collection."""
+    with core.ddl_lock:
+        definition = core.collection(collection).definition
+        if definition.loaded is None:
+            return
+        rest = loaded_partitions(definition) - partitions
+        if rest == loaded_partitions(definition):
+            return
+        kept = LoadDefinition(rest, definition.loaded.fields) if rest else None
+        _set_loaded(core, collection, kept)
+
+
+def _set_loaded(
+    core: Database, collection: Collection, loaded: LoadDefinition | None
+) -> None:
+    core.need_writable()
+    with core.ddl_lock:
+        definition = core.collection(collection).definition
+        if definition.loaded != loaded:
+            core.redefine(collection, replace(definition, loaded=loaded))

@@ -1,0 +1,184 @@
+"""Searches that measure every allowed row: within bounds, and whole rankings.
+
+Both are exact, so neither can come back short: a graph can be asked for the nearest
+rows, not for those between two distances, nor for the ten thousandth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+
+from elanus.distance.kernels import VectorBlock, distances_at, prepared_queries
+from elanus.distance.metrics import scores_from_distances
+from elanus.distance.topk import TopK, select
+from elanus.engine.read.filter import allowed_rows
+from elanus.engine.read.output import gather
+from elanus.engine.read.plan import Bounds, SearchPlan
+from elanus.engine.version import SegmentView, Version
+from elanus.index.base import Allowed, VectorIndex
+from elanus.index.search import SegmentVectors
+from elanus.schema.arrays import values_of
+from elanus.schema.columns import Column, Offsets, Vectors
+
+
+def segment_vectors(view: SegmentView, plan: SearchPlan) -> SegmentVectors:
+    """The vectors of one segment that a plan compares."""
+    segment, field_id = view.segment, plan.field.id
+
+    def rows() -> VectorBlock:
+        return segment.block(field_id, plan.metric, view.n_rows)
+
+    index: VectorIndex | None = segment.index(field_id)
+    if index is not None and index.meta.metric is not plan.metric:
+        index = None  # a snapshot may hold an index of an older definition
+    return SegmentVectors(rows, index)
+
+
+def search_within(
+    vectors: SegmentVectors,
+    queries: Vectors,
+    limit: int,
+    allowed: Allowed | None,
+    bounds: Bounds,
+) -> TopK:
+    """The nearest rows whose distance lies within bounds, (nq, limit) places."""
+    block = vectors.block()
+    ready = prepared_queries(queries, block.metric)
+    offsets = _offsets(block, allowed)
+    found = TopK.empty(len(queries), limit)
+    for query in range(len(queries)):
+        distances = distances_at(ready[query : query + 1], block, offsets)
+        kept = (distances[0] >= bounds.low) & (distances[0] < bounds.high)
+        nearest = select(distances[:, kept], limit, offsets[kept])
+        found.offsets[query] = nearest.offsets[0]
+        found.distances[query] = nearest.distances[0]
+    return found
+
+
+def beyond_removed(found: TopK, high: float) -> TopK:
+    """The same lists without the rows whose distance is not below ``high``."""
+    outside = found.distances >= high
+    if not outside.any():
+        return found
+    return TopK(
+        np.where(outside, -1, found.offsets),
+        np.where(outside, np.float32(np.inf), found.distances),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Every row that a search could return, nearest first, equal ones by key.
+
+    Attributes:
+        distances: (rows,) float32, ascending.
+        parts: (rows,) position in ``version.views``.
+        offsets: (rows,) row offset in its segment.
+    """
+
+    version: Version
+    plan: SearchPlan
+    distances: Vectors
+    parts: Offsets
+    offsets: Offsets
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows are ranked."""
+        return len(self.offsets)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        arrays = (self.distances, self.parts, self.offsets)
+        return sum(int(array.nbytes) for array in arrays)
+
+    def scores(self, start: int, end: int) -> Vectors:
+        """Scores of the rows at these ranks, in the metric's own sign."""
+        return scores_from_distances(self.distances[start:end], self.plan.metric)
+
+    def keys(self, start: int, end: int) -> Column:
+        """Primary keys of the rows at these ranks."""
+        return _keys(self.version, self.parts[start:end], self.offsets[start:end])
+
+
+def rank_all(
+    version: Version, plan: SearchPlan, query: Vectors, rng: np.random.Generator
+) -> Ranking:
+    """Measure every row that a plan allows; the plan's limits are not looked at.
+
+    Args:
+        query: (1, dim) float32, C.
+
+    Raises:
+        CorruptionError: a column file is damaged; the message names it.
+    """
+    distances: list[Vectors] = [np.empty(0, np.float32)]
+    parts: list[Offsets] = [np.empty(0, np.int64)]
+    offsets: list[Offsets] = [np.empty(0, np.int64)]
+    for position, view in enumerate(version.views):
+        if not view.n_rows:
+            continue
+        allowed = allowed_rows(version, position, plan.partitions, plan.predicate, rng)
+        block = segment_vectors(view, plan).block()
+        chosen = _offsets(block, allowed)
+        ready = prepared_queries(query, block.metric)
+        distances.append(distances_at(ready, block, chosen)[0])
+        parts.append(np.full(len(chosen), position, np.int64))
+        offsets.append(chosen)
+    ranking = Ranking(
+        version,
+        plan,
+        np.concatenate(distances),
+        np.concatenate(parts),
+        np.concatenate(offsets),
+    )
+    return _sorted(_within(ranking, plan.bounds))
+
+
+def _offsets(block: VectorBlock, allowed: Allowed | None) -> Offsets:
+    if allowed is None:
+        return np.arange(block.rows, dtype=np.int64)
+    return allowed.offsets
+
+
+def _within(ranking: Ranking, bounds: Bounds | None) -> Ranking:
+    if bounds is None:
+        return ranking
+    distances = ranking.distances
+    kept = np.flatnonzero((distances >= bounds.low) & (distances < bounds.high))
+    return _taken(ranking, kept)
+
+
+def _sorted(ranking: Ranking) -> Ranking:
+    ranking = _taken(ranking, np.argsort(ranking.distances, kind="stable"))
+    distances = ranking.distances
+    same = distances[1:] == distances[:-1]
+    if not same.any():
+        return ranking
+    tied = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
+    keys = _keys(ranking.version, ranking.parts[tied], ranking.offsets[tied])
+    by_key = values_of(pc.sort_indices(keys)).astype(np.int64)
+    rank = np.empty(len(tied), np.int64)
+    rank[by_key] = np.arange(len(tied))
+    order = np.arange(ranking.n_rows)
+    order[tied] = tied[np.lexsort((rank, distances[tied]))]
+    return _taken(ranking, order)
+
+
+def _taken(ranking: Ranking, order: npt.NDArray[np.intp]) -> Ranking:
+    return Ranking(
+        ranking.version,
+        ranking.plan,
+        ranking.distances[order],
+        ranking.parts[order],
+        ranking.offsets[order],
+    )
+
+
+def _keys(version: Version, parts: Offsets, offsets: Offsets) -> Column:
+    return gather(version.views, parts, offsets, version.schema.primary.id)
