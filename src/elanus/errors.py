@@ -252,6 +252,15 @@ class IndexNotFound(ElanusError):
         super().__init__(f"index not found[{key}]")
 
 
+class IndexAmbiguous(RequestError):
+    """Several indexes could be meant; name one."""
+
+    code = 702
+
+    def __init__(self, index: str) -> None:
+        super().__init__(f"index duplicates[indexName={index}]")
+
+
 class FieldNotFound(RequestError):
     """The schema has no field by this name."""
 

@@ -140,7 +140,7 @@ class Database:
 
     def names(self) -> list[str]:
         """Names of all collections of the default database, sorted."""
-        self._need_open()
+        self.need_open()
         live = self.directory.collections(DEFAULT_DATABASE_ID)
         return sorted(collection.definition.name for collection in live)
 
@@ -150,7 +150,7 @@ class Database:
         Raises:
             CollectionNotFound: there is none.
         """
-        self._need_open()
+        self.need_open()
         if isinstance(name, Collection):
             found = self.directory.by_id(name.shard.id)
             name = name.definition.name
@@ -552,7 +552,12 @@ class Database:
             if not node.store.read_only and node.log.is_sound:
                 node.commit({})
 
-    def _need_open(self) -> None:
+    def need_open(self) -> None:
+        """Raise unless the database is open.
+
+        Raises:
+            ClosedError: it is closed.
+        """
         if self._is_closed:
             raise ClosedError("the database")
 
@@ -563,6 +568,6 @@ class Database:
             ClosedError: the database is closed.
             ReadOnlyError: it was opened read-only.
         """
-        self._need_open()
+        self.need_open()
         if self._node.store.read_only:
             raise ReadOnlyError("the database is open read-only")

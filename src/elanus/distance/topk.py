@@ -49,15 +49,14 @@ class TopK:
 
     def fewest_rows(self) -> int:
         """Rows found for the query that got the fewest."""
-        if self.k == 0 or self.nq == 0:
+        nq, k = self.offsets.shape
+        if k == 0 or nq == 0:
             return 0
         # Empty places come last, so one look at the last column settles most calls.
-        if self.nq == 1 and self.offsets[0, -1] != NO_ROW:
-            return self.k
-        if self.nq == 1 and self.offsets[0, -1] != NO_ROW:
-            return self.k
+        if nq == 1 and self.offsets[0, -1] != NO_ROW:
+            return int(k)
         if (self.offsets[:, -1] != NO_ROW).all():
-            return self.k
+            return int(k)
         return int((self.offsets != NO_ROW).sum(axis=1).min())
 
     def resized(self, k: int) -> TopK:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from elanus.database.database import Database as Core
@@ -428,12 +430,7 @@ def _names(names: Any) -> Sequence[str]:
 
 
 def _hits_table(hits: SearchHits, key_name: str, outputs: Any) -> pa.Table:
-    counts = hits.counts
-    if len(counts) == 1:
-        queries = np.zeros(int(counts[0]), np.int32)
-    else:
-        queries = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-    arrays = [array_of(queries), hits.keys, array_of(hits.scores)]
+    arrays = [_positions(hits.counts), hits.keys, array_of(hits.scores)]
     names = ["query", key_name, "score"]
     if outputs:
         columns = output_columns(hits.version.views, hits.parts, hits.offsets, outputs)
@@ -441,7 +438,20 @@ def _hits_table(hits: SearchHits, key_name: str, outputs: Any) -> pa.Table:
             if name != key_name:
                 names.append(name)
                 arrays.append(column)
-    for place in (0, 2):
-        if names.count(names[place]) > 1:
-            names[place] = f"${names[place]}"  # a field has this name
+    if len(set(names)) < len(names):
+        for place in (0, 2):
+            if names.count(names[place]) > 1:
+                names[place] = f"${names[place]}"  # a field has this name
     return pa.Table.from_arrays(arrays, names=names)
+
+
+def _positions(counts: npt.NDArray[np.int64]) -> pa.Array:
+    """The position of its query for every hit, int32."""
+    if len(counts) == 1:
+        return _first_positions(int(counts[0]))
+    return array_of(np.repeat(np.arange(len(counts), dtype=np.int32), counts))
+
+
+@lru_cache(maxsize=64)
+def _first_positions(count: int) -> pa.Array:
+    return array_of(np.zeros(count, np.int32))

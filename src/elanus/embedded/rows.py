@@ -63,13 +63,10 @@ def query_matrix(field: FieldSchema, query: Any) -> Vectors:
     Raises:
         InvalidParameter: wrong shape or dimension, not numbers, NaN or infinite.
     """
-    try:
-        with np.errstate(over="ignore"):  # what overflows is infinite: refused below
-            matrix = np.asarray(query, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise InvalidParameter(
-            f"a query is not a vector of numbers: {error}"
-        ) from error
+    if type(query) is np.ndarray and query.dtype == np.float32:
+        matrix = query
+    else:
+        matrix = _as_floats(query)
     if matrix.ndim < 2:
         matrix = matrix.reshape(1, -1)
     if matrix.ndim != 2 or matrix.shape[1] != field.dim:
@@ -85,3 +82,13 @@ def query_matrix(field: FieldSchema, query: Any) -> Vectors:
     matrix = np.ascontiguousarray(matrix)
     check_finite(matrix)
     return matrix
+
+
+def _as_floats(query: Any) -> Vectors:
+    try:
+        with np.errstate(over="ignore"):  # what overflows is infinite: refused later
+            return np.asarray(query, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InvalidParameter(
+            f"a query is not a vector of numbers: {error}"
+        ) from error

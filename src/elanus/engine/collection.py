@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -129,8 +128,16 @@ class Collection:
     ) -> Outcome:
         """Delete the rows that match a filter, as of this call's place in the log.
 
-        Raises: as :meth:`insert`; and
-            QueryPlanError: the filter does not parse, or restricts nothing.
+        Raises: as :meth:`insert` and :meth:`bind_delete`.
+        """
+        return self.delete_matching(self.bind_delete(text, params), partitions)
+
+    def bind_delete(self, text: str, params: dict[str, Any] | None) -> Predicate:
+        """The filter of a delete, bound.
+
+        Raises:
+            QueryPlanError: the filter does not parse.
+            InvalidParameter: it restricts nothing.
         """
         try:
             predicate = bind_filter(self.schema, text, params)
@@ -140,6 +147,15 @@ class Collection:
             raise InvalidParameter(
                 f"delete plan can't be empty or always true : {text}"
             )
+        return predicate
+
+    def delete_matching(
+        self, predicate: Predicate, partitions: Sequence[str] | None
+    ) -> Outcome:
+        """Delete the rows that match, as of this call's place in the log.
+
+        Raises: as :meth:`insert`.
+        """
         named = self._named_partitions(partitions)
         keys = predicate.primary_keys()
         if keys is not None:
@@ -252,8 +268,7 @@ class Collection:
         primary = self.schema.primary
         plan = plan_query(
             self._definition,
-            replace(
-                request,
+            request._replace(
                 filter=f"{primary.name} in {{keys}}",
                 filter_params={"keys": column.to_pylist()},
             ),

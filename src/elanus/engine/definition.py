@@ -1,4 +1,4 @@
-"""What a collection is: name, schema, partitions and index definitions; frozen.
+"""What a collection is: name, schema, partitions, indexes, what is loaded; frozen.
 
 The database keeps these records durable; the engine reads them.
 """
@@ -15,14 +15,20 @@ from elanus.errors import PartitionNotFound
 from elanus.schema.schema import CollectionSchema
 
 DEFAULT_PARTITION = "_default"
+DEFAULT_DATABASE = "default"
+DEFAULT_DATABASE_ID = 1
 
 
 @dataclass(frozen=True)
 class IndexDefinition:
-    """The index a vector field should have.
+    """The index a field should have.
 
     Attributes:
+        index_type: of a scalar field, its name only: filters scan columns.
+        metric: of a vector field; otherwise empty.
         params: build parameters as the user gave them.
+        id: number of the definition; 0 until the database gives it one.
+        given: all parameters as a client gave them, to be told back.
     """
 
     name: str
@@ -30,9 +36,24 @@ class IndexDefinition:
     index_type: str
     metric: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    id: int = 0
+    given: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_built(self) -> bool:
+        """Whether segments get files for it: an exact scan needs none."""
+        return bool(self.metric) and self.index_type != "FLAT"
+
+    def asks_the_same_as(self, other: IndexDefinition) -> bool:
+        """Whether two definitions differ in nothing but number and spelling."""
+        mine, others = (
+            {**d.to_dict(), "params": {k: str(v) for k, v in d.params.items()}}
+            for d in (self, other)
+        )
+        return mine == others
 
     def to_dict(self) -> dict[str, Any]:
-        """The durable form, which built indexes carry too."""
+        """What a built index carries: by this it is found stale."""
         return {
             "name": self.name,
             "field_id": self.field_id,
@@ -41,15 +62,50 @@ class IndexDefinition:
             "params": dict(self.params),
         }
 
+    def to_record(self) -> dict[str, Any]:
+        """The durable form in the catalog; :class:`IndexDefinition` takes it back."""
+        return {**self.to_dict(), "id": self.id, "given": dict(self.given)}
+
+
+@dataclass(frozen=True)
+class LoadDefinition:
+    """What of a collection is loaded.
+
+    Attributes:
+        partitions: ids; ``None`` for the whole collection, partitions to come included.
+        fields: names of the fields loaded; empty for all.
+    """
+
+    partitions: frozenset[int] | None = None
+    fields: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The durable form: plain JSON values."""
+        partitions = None if self.partitions is None else sorted(self.partitions)
+        return {"partitions": partitions, "fields": list(self.fields)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> LoadDefinition:
+        """The inverse of :meth:`to_dict`."""
+        named = data["partitions"]
+        return cls(None if named is None else frozenset(named), tuple(data["fields"]))
+
 
 @dataclass(frozen=True)
 class CollectionDefinition:
     """One collection as the catalog knows it.
 
     Attributes:
-        partitions: id by name; ids are never reused.
+        partitions: id by name, in order of creation; ids are never reused.
         indexes: by field id.
         created_ts: hybrid timestamp of its creation.
+        default_metrics: by field id, for fields without an index.
+        database_id: the database it is in.
+        shards, consistency_level, properties: as given at creation, to be told back.
+        updated_ts: hybrid timestamp of its last alteration.
+        partition_ts: hybrid timestamp of creation by partition id; those of the first
+            day are left out.
+        loaded: what the server may read; ``None`` when nothing.
     """
 
     id: int
@@ -59,6 +115,13 @@ class CollectionDefinition:
     indexes: Mapping[int, IndexDefinition] = field(default_factory=dict)
     created_ts: int = 0
     default_metrics: Mapping[int, str] = field(default_factory=dict)
+    database_id: int = DEFAULT_DATABASE_ID
+    shards: int = 1
+    consistency_level: int = 0
+    properties: Mapping[str, str] = field(default_factory=dict)
+    updated_ts: int = 0
+    partition_ts: Mapping[int, int] = field(default_factory=dict)
+    loaded: LoadDefinition | None = None
 
     def partition_id(self, name: str) -> int:
         """The id of a partition.
@@ -70,6 +133,10 @@ class CollectionDefinition:
             return self.partitions[name]
         except KeyError:
             raise PartitionNotFound(name) from None
+
+    def partition_created_ts(self, partition_id: int) -> int:
+        """Hybrid timestamp of a partition's creation."""
+        return self.partition_ts.get(partition_id, self.created_ts)
 
     def metric_of(self, field_id: int) -> str:
         """The metric a field is searched with: its index's, else the default."""
@@ -86,19 +153,25 @@ class CollectionDefinition:
                 "name": self.name,
                 "schema": self.schema.to_dict(),
                 "partitions": dict(self.partitions),
-                "indexes": [index.to_dict() for index in self.indexes.values()],
+                "indexes": [index.to_record() for index in self.indexes.values()],
                 "created_ts": self.created_ts,
-                "default_metrics": {
-                    str(key): value for key, value in self.default_metrics.items()
-                },
+                "default_metrics": _text_keys(self.default_metrics),
+                "database_id": self.database_id,
+                "shards": self.shards,
+                "consistency_level": self.consistency_level,
+                "properties": dict(self.properties),
+                "updated_ts": self.updated_ts,
+                "partition_ts": _text_keys(self.partition_ts),
+                "loaded": None if self.loaded is None else self.loaded.to_dict(),
             }
         )
 
     @classmethod
     def from_bytes(cls, body: bytes) -> CollectionDefinition:
-        """The inverse of :meth:`to_bytes`."""
+        """The inverse of :meth:`to_bytes`; keys that are absent have their default."""
         data = orjson.loads(body)
         indexes = [IndexDefinition(**index) for index in data["indexes"]]
+        loaded = data.get("loaded")
         return cls(
             id=data["id"],
             name=data["name"],
@@ -107,4 +180,16 @@ class CollectionDefinition:
             indexes={index.field_id: index for index in indexes},
             created_ts=data["created_ts"],
             default_metrics={int(k): v for k, v in data["default_metrics"].items()},
+            database_id=data.get("database_id", DEFAULT_DATABASE_ID),
+            shards=data.get("shards", 1),
+            consistency_level=data.get("consistency_level", 0),
+            properties=data.get("properties", {}),
+            updated_ts=data.get("updated_ts", data["created_ts"]),
+            partition_ts={int(k): v for k, v in data.get("partition_ts", {}).items()},
+            loaded=None if loaded is None else LoadDefinition.from_dict(loaded),
         )
+
+
+def _text_keys(values: Mapping[int, Any]) -> dict[str, Any]:
+    """A mapping as JSON can hold it."""
+    return {str(key): value for key, value in values.items()}

@@ -22,7 +22,7 @@ TARGET_RECALL = 0.995
 CALIBRATED_LIMIT = 10
 SHARES = (0.9, 0.5, 0.3, 0.1, 0.03)
 _QUERIES = 64
-_LARGEST_MIX = 0.35
+_LARGEST_MIX = 0.5
 _EFFORTS = (8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 _CANDIDATES = (32, 48, 64, 96, 112, 128, 160, 192, 256, 384, 512, 768, 1024, 2048, 4096)
 # Rows a lossy index names per row wanted; the surplus is measured and dropped.

@@ -112,7 +112,9 @@ def search_rows(
     found = _run(vectors, ready, wanted, allowed, strategy)
     if found.fewest_rows() < wanted:
         found = _filled(vectors, ready, found, allowed, strategy)
-    return found.resized(limit), strategy
+    if wanted < limit:
+        found = found.resized(limit)
+    return found, strategy
 
 
 def _facts(

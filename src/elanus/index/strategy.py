@@ -32,6 +32,9 @@ _CANDIDATE_NS = 100.0
 _SCAN_NS = 30_000.0
 _CHECK_NS = 8.0  # per row that looks near enough for the filter to be asked
 _UNCALIBRATED = Calibration()
+# Fewer save nothing: they cost little beside the scan, and queries unlike the rows that
+# the calibration asked with would have to be scanned a second time.
+_LEAST_CANDIDATES = 256
 _DEFAULT_LISTS = 32  # of an index of lists whose calibration found no effort enough
 
 
@@ -165,7 +168,8 @@ def _sketch_candidates(facts: SearchFacts) -> int:
     measured = _measured_candidates(facts.calibration, facts.allowed / facts.rows)
     if not measured:
         return 0
-    return min(max(facts.effort, _per_limit(facts, measured)), facts.allowed)
+    enough = max(_LEAST_CANDIDATES, _per_limit(facts, measured))
+    return min(max(facts.effort, enough), facts.allowed)
 
 
 def _measured_candidates(calibration: Calibration, share: float) -> int:

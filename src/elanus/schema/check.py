@@ -51,7 +51,7 @@ _PARTITION_FIRST = re.compile(r"[A-Za-z0-9_]")
 _PARTITION_REST = re.compile(r"[A-Za-z0-9_-]*\Z")
 
 
-def check_collection_name(name: object, what: str = "collection") -> str:
+def check_collection_name(name: object, what: str = "name") -> str:
     """The name, when it follows the rules.
 
     Raises:
@@ -59,21 +59,22 @@ def check_collection_name(name: object, what: str = "collection") -> str:
             digits and underscores.
     """
     if not isinstance(name, str) or not name:
-        raise InvalidParameter(f"{what} name should not be empty")
-    prefix = f"Invalid {what} name: {name}."
+        raise InvalidParameter(f"collection {what} should not be empty")
+    prefix = f"Invalid collection {what}: {name}."
     if len(name.encode()) > limits.NAME_BYTES:
         raise InvalidParameter(
-            f"{prefix} the length of a {what} name must be less than "
+            f"{prefix} the length of a collection {what} must be less than "
             f"{limits.NAME_BYTES} characters"
         )
     if not _FIRST.match(name):
         raise InvalidParameter(
-            f"{prefix} the first character of a {what} name must be an underscore or "
-            f"letter"
+            f"{prefix} the first character of a collection {what} must be an "
+            f"underscore or letter"
         )
     if not _REST.match(name):
         raise InvalidParameter(
-            f"{prefix} {what} name can only contain numbers, letters and underscores"
+            f"{prefix} collection {what} can only contain numbers, letters and "
+            f"underscores"
         )
     return name
 
@@ -84,7 +85,7 @@ def check_alias(alias: object) -> str:
     Raises:
         InvalidParameter.
     """
-    return check_collection_name(alias, "collection alias")
+    return check_collection_name(alias, "alias")
 
 
 def check_database_name(name: str) -> None:

@@ -1,7 +1,7 @@
 """An index in use: the open index and the files it was opened from.
 
 Native code maps index files without checks of its own, so an index is opened only after
-its checksums were verified, and before each use one ``fstat`` per file tells whether it
+its checksums were verified, and before each use one ``fstat`` tells whether it
 was changed underneath; then it is verified again or given up.
 """
 
@@ -11,7 +11,6 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from elanus.errors import CorruptionError
 from elanus.index.base import IndexMeta, VectorIndex
 from elanus.index.registry import open_index
 from elanus.storage.checksums import verify_file
@@ -38,8 +37,9 @@ class AttachedIndex:
         self._store = store
         self._stamps = list(files.values())
         self._lock = threading.Lock()
-        self._guards = [store.map(stamp.name) for stamp in self._stamps]
-        self._known = [guard.check() for guard in self._guards]
+        # only the main file stays mapped; the others are read when the index opens
+        self._guard = store.map(files["main"].name)
+        self._known = self._guard.check()
         if not is_verified:
             self._verify()
         path = store.local_path(files["main"].name)
@@ -51,23 +51,17 @@ class AttachedIndex:
         Raises:
             CorruptionError: they are not; detach and rebuild the index.
         """
-        for i, guard in enumerate(self._guards):
-            if guard.check() != self._known[i]:
-                with self._lock:
-                    self._verify()
+        if self._guard.check() != self._known:
+            with self._lock:
+                self._verify()
         return self._index
 
     def _verify(self) -> None:
-        known = [guard.check() for guard in self._guards]
-        for stamp, guard in zip(self._stamps, self._guards, strict=True):
-            if guard.size != stamp.size:
-                raise CorruptionError(
-                    stamp.name, f"has {guard.size} bytes, {stamp.size} were written"
-                )
+        known = self._guard.check()
+        for stamp in self._stamps:
             verify_file(self._store, stamp.name, stamp.checksums)
         self._known = known
 
     def close(self) -> None:
         """Release the descriptors; the maps go with the last search."""
-        for guard in self._guards:
-            guard.close()
+        self._guard.close()

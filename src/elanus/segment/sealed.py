@@ -43,6 +43,14 @@ class SealedSegment:
         }
         self._scalars = self._files["scalars.arrow"]
         self._keys = self._files["pk.arrow"]
+        self._columns = {
+            f.id: (
+                self._files[vector_file(f.id)] if f.is_vector else self._scalars,
+                column_name(f.id),
+                f.is_vector,
+            )
+            for f in schema.fields
+        }
         self._indexes: dict[int, AttachedIndex] = {}
         self.damaged: dict[int, str] = {}
         self._norms: dict[int, Floats] = {}
@@ -78,10 +86,9 @@ class SealedSegment:
 
     def take(self, field_id: int, offsets: Offsets) -> Column:
         """See :class:`elanus.segment.base.Segment`."""
-        if self.schema.by_id[field_id].is_vector:
-            file = self._files[vector_file(field_id)]
-            return from_arrow(file.take(column_name(field_id), offsets))
-        return self._scalars.take(column_name(field_id), offsets)
+        file, name, is_vector = self._columns[field_id]
+        values = file.take(name, offsets)
+        return from_arrow(values) if is_vector else values
 
     def row_ts(self, n_rows: int) -> npt.NDArray[np.int64]:
         """See :class:`elanus.segment.base.Segment`."""

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from elanus.distance.metrics import Metric
 from elanus.engine.definition import CollectionDefinition
@@ -80,8 +80,7 @@ class QueryPlan:
     outputs: tuple[Output, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SearchRequest:
+class SearchRequest(NamedTuple):
     """What a caller asks of a search, names unresolved.
 
     Attributes:
@@ -101,8 +100,7 @@ class SearchRequest:
     output_fields: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class QueryRequest:
+class QueryRequest(NamedTuple):
     """What a caller asks of a query, names unresolved."""
 
     filter: str = ""

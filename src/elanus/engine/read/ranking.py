@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from elanus.distance.kernels import VectorBlock, distances_at, prepared_queries
@@ -181,4 +182,6 @@ def _taken(ranking: Ranking, order: npt.NDArray[np.intp]) -> Ranking:
 
 
 def _keys(version: Version, parts: Offsets, offsets: Offsets) -> Column:
+    if not len(offsets):
+        return pa.nulls(0, version.schema.primary.arrow_type)
     return gather(version.views, parts, offsets, version.schema.primary.id)

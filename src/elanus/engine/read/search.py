@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -133,8 +134,9 @@ def _reduce(
     if plan.offset:
         top = TopK(top.offsets[:, plan.offset :], top.distances[:, plan.offset :])
         parts = None if parts is None else parts[:, plan.offset :]
-    if top.fewest_rows() == top.k:
-        counts = np.full(nq, top.k, np.int64)
+    k = top.offsets.shape[1]
+    if top.fewest_rows() == k:
+        counts = _equal_counts(nq, k)
         offsets, distances = top.offsets.reshape(-1), top.distances.reshape(-1)
         parts = None if parts is None else parts.reshape(-1)
     else:
@@ -151,10 +153,17 @@ def _reduce(
     return _ties_by_key(hits, distances)
 
 
+@lru_cache(maxsize=64)
+def _equal_counts(nq: int, k: int) -> npt.NDArray[np.int64]:
+    counts = np.full(nq, k, np.int64)
+    counts.flags.writeable = False
+    return counts
+
+
 def _ties_by_key(hits: SearchHits, distances: Vectors) -> SearchHits:
     """Equal distances of one query in ascending order of the primary key."""
-    if not (distances[1:] == distances[:-1]).any():
-        return hits
+    if len(set(distances.tolist())) == len(distances):
+        return hits  # at most a tie across queries, which the order below leaves alone
     assert isinstance(hits.keys, pa.Array)
     queries = np.repeat(np.arange(len(hits.counts)), hits.counts)
     rank = np.empty(len(distances), np.int64)
