@@ -1,4 +1,4 @@
-"""The command line: ``elanus check DIR`` and ``elanus inspect DIR``."""
+"""The command line: ``elanus serve``, ``elanus check`` and ``elanus inspect``."""
 
 from __future__ import annotations
 
@@ -26,16 +26,69 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "inspect", help="print what a database holds, as JSON"
     )
     inspect.add_argument("folder", type=Path)
+    _add_serve(commands.add_parser("serve", help="serve a database to Milvus clients"))
     options = parser.parse_args(arguments)
     from elanus.errors import ElanusError
 
     try:
         if options.command == "check":
             return _check(options.folder)
+        if options.command == "serve":
+            return _serve(options)
         return _inspect(options.folder)
     except ElanusError as error:
         print(f"elanus: {error}", file=sys.stderr)
         return 2
+
+
+def _add_serve(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--data", type=Path, required=True, help="database folder, made when missing"
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    serve.add_argument("--port", type=int, default=19530, help="gRPC port")
+    serve.add_argument(
+        "--http-port", type=int, default=9091, help="port of /healthz and /metrics"
+    )
+    serve.add_argument("--transport", choices=("native", "grpcio"), default="native")
+
+
+def _serve(options: argparse.Namespace) -> int:
+    import signal
+    import threading
+
+    from elanus.serving import ServeOptions, Server, is_loopback
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        server = Server(
+            ServeOptions(
+                data=options.data,
+                host=options.host,
+                port=options.port,
+                http_port=options.http_port,
+                transport=options.transport,
+            )
+        )
+    except OSError as error:
+        print(f"elanus: cannot listen: {error}", file=sys.stderr)
+        return 2
+    print(f"elanus {__version__} serves {options.data}", flush=True)
+    print(f"  gRPC   {server.address}", flush=True)
+    print(f"  http   http://{server.http_address}/healthz and /metrics", flush=True)
+    if not is_loopback(options.host):
+        print(
+            f"  warning: {options.host} can be reached from other machines, and every "
+            f"client is let in without a password",
+            file=sys.stderr,
+            flush=True,
+        )
+    stop.wait()
+    print("stopping", flush=True)
+    server.stop()
+    return 0
 
 
 def _check(folder: Path) -> int:

@@ -28,12 +28,14 @@ def collection_stats(collection: Collection, status: JobStatus) -> dict[str, Any
                 ],
             }
         )
+    growing = shard.growing
     counted = sum(s["rows"] - s["deleted"] for s in segments)
     return {
         "rows": counted,
         "ts": version.ts,
         "segments": segments,
         "backlog_bytes": shard.backlog_bytes(),
+        "growing_bytes": 0 if growing is None else growing.nbytes,
         "column_bytes": sum(s.meta.nbytes for s in shard.sealed),
         "index_bytes": sum(
             stamp.size

@@ -53,7 +53,7 @@ def rows_record(
         else:
             encoded[f.id] = _present(f, values, upsert=upsert)
     if schema.dynamic is not None:
-        encoded[schema.dynamic.id] = _meta(schema.dynamic, known, extra, n_rows)
+        encoded[schema.dynamic.id] = _meta(schema, known, extra, n_rows)
     for f in schema.fields:
         _check_length(f.name, len(encoded[f.id]), n_rows)
     batch = Batch(encoded, n_rows)
@@ -183,15 +183,18 @@ def _present(field: FieldSchema, values: Any, *, upsert: bool) -> Column:
 
 
 def _meta(
-    field: FieldSchema, known: dict[str, Any], extra: dict[str, Any], n_rows: int
+    schema: CollectionSchema, known: dict[str, Any], extra: dict[str, Any], n_rows: int
 ) -> Column:
     """One JSON object per row from the columns that the schema does not name."""
+    field = schema.dynamic
+    assert field is not None
+    taken = {f.name for f in schema.visible}
     given = known.get(DYNAMIC_FIELD)
     if given is None and not extra:
         return constant(field, b"{}", n_rows)
     rows: list[dict[str, Any]] = [{} for _ in range(n_rows)]
     if given is not None:
-        objects = _objects(given)
+        objects = _objects(given, taken)
         _check_length(DYNAMIC_FIELD, len(objects), n_rows)
         for row, value in zip(rows, objects, strict=True):
             row.update(value)
@@ -224,7 +227,8 @@ def _plain(values: Any) -> list[Any]:
     return list(values)
 
 
-def _objects(values: Any) -> list[dict[str, Any]]:
+def _objects(values: Any, taken: Set[str]) -> list[dict[str, Any]]:
+    """Values of the dynamic field; none of their keys may be the name of a field."""
     rows = []
     for value in _plain(values):
         if isinstance(value, bytes | str):
@@ -243,5 +247,10 @@ def _objects(values: Any) -> list[dict[str, Any]]:
             )
         if DYNAMIC_FIELD in value:
             raise InvalidParameter("cannot set json key to: $meta")
+        if value and not taken.isdisjoint(value):
+            name = next(key for key in value if key in taken)
+            raise InvalidParameter(
+                f"dynamic field name cannot include the static field name: {name}"
+            )
         rows.append(value)
     return rows

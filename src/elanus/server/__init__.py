@@ -1,0 +1,1 @@
+"""WIRE: bytes to requests and answers to bytes, without decisions."""

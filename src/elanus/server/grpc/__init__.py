@@ -1,0 +1,1 @@
+"""Milvus' gRPC protocol: transports, messages, and what each method means."""

@@ -1,0 +1,197 @@
+"""Columns of a write from ``FieldData`` messages.
+
+In requests a column with nulls holds only the values that are not null, and
+``valid_data`` says where they belong; columns of full length are taken, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from elanus.errors import InvalidParameter
+from elanus.schema.arrays import array_of, array_of_bools, array_of_texts
+from elanus.schema.columns import Vectors
+from elanus.server.grpc.messages import Message, message_class
+from elanus.service.requests import ColumnData
+
+MAX_DIM = 1 << 20  # far beyond any limit; keeps sizes from overflowing
+
+_Valid = npt.NDArray[np.bool_]
+
+
+# protobuf 7 lets NumPy copy repeated numbers as memory; before, value by value.
+_HAS_ARRAYS = hasattr(message_class("schema.FloatArray")().data, "__array__")
+
+
+def column_from_message(message: Message) -> ColumnData:
+    """One column as sent, not compared with any schema.
+
+    Raises:
+        InvalidParameter: it contradicts itself.
+    """
+    flags = message.valid_data
+    valid = np.array(flags, np.bool_) if len(flags) else None
+    if valid is not None and valid.all():
+        valid = None
+    kind = message.WhichOneof("field")
+    name, number = message.field_name, message.type
+    if kind == "scalars":
+        slot = message.scalars.WhichOneof("data") or ""
+        convert = _SLOTS.get(slot)
+        if convert is None:
+            return ColumnData(name, number, slot, _nothing(valid))
+        values = convert(getattr(message.scalars, slot))
+        if valid is not None:
+            values = _spread(values, valid, name)
+        return ColumnData(name, number, slot, values, is_dynamic=message.is_dynamic)
+    if kind == "vectors":
+        slot = message.vectors.WhichOneof("data") or ""
+        if slot != "float_vector":
+            return ColumnData(name, number, slot, None, valid)
+        matrix = _float_vectors(message.vectors, name)
+        if valid is not None and len(matrix) == len(valid):
+            matrix = matrix[valid]
+        return ColumnData(name, number, slot, matrix, valid)
+    return ColumnData(name, number, kind or "", _nothing(valid))
+
+
+def numbers(message: Message, dtype: str) -> npt.NDArray[Any]:
+    """The values of a ``FloatArray``, ``LongArray`` and the like."""
+    data = message.data
+    if _HAS_ARRAYS:
+        return np.array(data, dtype)
+    if dtype in ("<f4", "<f8") and len(data):
+        packed = message.SerializeToString()
+        size = np.dtype(dtype).itemsize * len(data)
+        return np.frombuffer(packed, dtype, offset=len(packed) - size)
+    return np.fromiter(data, dtype, len(data))
+
+
+def keys_from_message(message: Message) -> pa.Array | None:
+    """Primary keys from ``IDs``; ``None`` when there are none."""
+    kind = message.WhichOneof("id_field")
+    if kind == "int_id":
+        return _longs(message.int_id)
+    if kind == "str_id":
+        return _strings(message.str_id)
+    return None
+
+
+def _nothing(valid: _Valid | None) -> pa.Array | None:
+    """A column of nulls, where a client has left out the empty payload."""
+    if valid is None or valid.any():
+        return None
+    return pa.nulls(len(valid))
+
+
+def _spread(values: pa.Array, valid: _Valid, name: str) -> pa.Array:
+    """A full column with nulls from the values that are not null."""
+    n_valid = int(np.count_nonzero(valid))
+    if len(values) == len(valid):
+        places = np.arange(len(valid), dtype=np.int64)
+    elif len(values) == n_valid:
+        places = np.cumsum(valid, dtype=np.int64) - 1
+    else:
+        raise InvalidParameter(
+            f"field {name}: the length of field is wrong",
+            expected=n_valid,
+            actual=len(values),
+        )
+    known = pa.py_buffer(np.packbits(valid, bitorder="little"))
+    buffers = [known, pa.py_buffer(places)]
+    return values.take(pa.Array.from_buffers(pa.int64(), len(valid), buffers))
+
+
+def _float_vectors(message: Message, name: str) -> Vectors:
+    values = numbers(message.float_vector, "<f4")
+    dim = message.dim
+    if not 0 < dim <= MAX_DIM:
+        raise InvalidParameter(f"invalid dimension: {dim} of field {name}")
+    if len(values) % dim:
+        raise InvalidParameter(
+            f"the length({len(values)}) of float data should divide the dim({dim})"
+        )
+    matrix: Vectors = values.reshape(-1, dim)
+    return matrix
+
+
+# --- one function per slot ----------------------------------------------------------
+
+
+def _bools(message: Message) -> pa.Array:
+    return array_of_bools(numbers(message, "?"))
+
+
+def _ints(message: Message) -> pa.Array:
+    return array_of(numbers(message, "<i4"))
+
+
+def _longs(message: Message) -> pa.Array:
+    return array_of(numbers(message, "<i8"))
+
+
+def _floats(message: Message) -> pa.Array:
+    return array_of(numbers(message, "<f4"))
+
+
+def _doubles(message: Message) -> pa.Array:
+    return array_of(numbers(message, "<f8"))
+
+
+def _strings(message: Message) -> pa.Array:
+    return array_of_texts(list(message.data), pa.large_string())
+
+
+def _jsons(message: Message) -> pa.Array:
+    return array_of_texts(list(message.data), pa.large_binary())
+
+
+def _arrays(message: Message) -> pa.Array:
+    """Rows of elements; a row without a payload is an empty one."""
+    slot = ""
+    lengths = []
+    flat: list[Any] = []
+    for row in message.data:
+        kind = row.WhichOneof("data")
+        if kind is None:
+            lengths.append(0)
+            continue
+        if kind not in _ELEMENTS or kind != (slot or kind):
+            raise InvalidParameter(
+                "insert data does not match",
+                expected=f"{slot or 'scalar'} array",
+                actual=kind,
+            )
+        slot = kind
+        data = getattr(row, kind).data
+        lengths.append(len(data))
+        flat.extend(data)
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    elements = _ELEMENTS[slot](flat) if slot else pa.nulls(0)
+    return pa.LargeListArray.from_arrays(array_of(offsets), elements)
+
+
+_SLOTS: dict[str, Callable[[Message], pa.Array]] = {
+    "bool_data": _bools,
+    "int_data": _ints,
+    "long_data": _longs,
+    "float_data": _floats,
+    "double_data": _doubles,
+    "string_data": _strings,
+    "json_data": _jsons,
+    "array_data": _arrays,
+}
+_ELEMENTS: dict[str, Callable[[list[Any]], pa.Array]] = {
+    "bool_data": lambda values: array_of_bools(np.array(values, np.bool_)),
+    "int_data": lambda values: array_of(np.array(values, np.int32)),
+    "long_data": lambda values: array_of(np.array(values, np.int64)),
+    "float_data": lambda values: array_of(np.array(values, np.float32)),
+    "double_data": lambda values: array_of(np.array(values, np.float64)),
+    "string_data": lambda values: array_of_texts(values, pa.large_string()),
+}

@@ -1,0 +1,275 @@
+"""Searches and queries from their messages; parameters arrive as texts by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from elanus.errors import InvalidParameter, UnsupportedOperation
+from elanus.server.grpc.decode_rows import keys_from_message
+from elanus.server.grpc.messages import Message, message_class
+from elanus.server.grpc.placeholder import queries_from_bytes
+from elanus.service.requests import (
+    Consistency,
+    Query,
+    QueryOptions,
+    Search,
+    SearchIterator,
+    SearchOptions,
+)
+
+_Pairs = tuple[tuple[str, str], ...]
+_SearchRequest = message_class("milvus.SearchRequest")
+_SHARED_BYTES = 4096
+_UNSUPPORTED_PARTS = (
+    "function_score",
+    "highlighter",
+    "search_aggregation",
+)
+
+
+def search(message: Message, database: str) -> Search:
+    """``SearchRequest``; its queries are taken out of the message.
+
+    Raises:
+        InvalidParameter: a parameter is not of its type.
+        UnsupportedOperation: it uses a feature that Elanus does not have.
+    """
+    queries = keys = None
+    nq = message.nq
+    source = message.WhichOneof("search_input")
+    if source == "placeholder_group":
+        queries = queries_from_bytes(message.placeholder_group)
+    elif source == "ids":
+        keys = keys_from_message(message.ids)
+    if source is not None:
+        message.ClearField(source)
+    message.ClearField("nq")
+    rest = message.SerializeToString()
+    if len(rest) <= _SHARED_BYTES:
+        same = _shared_search(rest, database)
+    else:
+        same = _search_without_queries(message, database)
+    return Search(
+        same.database,
+        same.collection,
+        same.partitions,
+        nq,
+        queries,
+        same.filter,
+        same.filter_params,
+        same.output_fields,
+        same.options,
+        same.consistency,
+        keys,
+    )
+
+
+@lru_cache(maxsize=512)
+def _shared_search(content: bytes, database: str) -> Search:
+    """What a program's searches have in common is read once: all but the queries."""
+    return _search_without_queries(_SearchRequest.FromString(content), database)
+
+
+def _search_without_queries(message: Message, database: str) -> Search:
+    refuse_namespace(message)
+    for part in _UNSUPPORTED_PARTS:
+        if message.HasField(part):
+            raise UnsupportedOperation(f"{part} in a search")
+    if message.function_chains:
+        raise UnsupportedOperation("function_chains in a search")
+    return Search(
+        message.db_name or database,
+        message.collection_name,
+        tuple(message.partition_names),
+        0,
+        None,
+        message.dsl,
+        template_values(message.expr_template_values),
+        tuple(message.output_fields),
+        _search_options(_pairs(message.search_params)),
+        _consistency(message),
+    )
+
+
+def query(message: Message, database: str) -> Query:
+    """``QueryRequest``.
+
+    Raises:
+        InvalidParameter: a parameter is not of its type.
+        UnsupportedOperation: it uses a feature that Elanus does not have.
+    """
+    refuse_namespace(message)
+    return Query(
+        message.db_name or database,
+        message.collection_name,
+        tuple(message.partition_names),
+        message.expr,
+        template_values(message.expr_template_values),
+        tuple(message.output_fields),
+        _query_options(_pairs(message.query_params)),
+        _consistency(message),
+    )
+
+
+def refuse_namespace(message: Message) -> None:
+    """Refuse a request for one tenant's rows, rather than answer for all of them.
+
+    Raises:
+        UnsupportedOperation: it names a tenant.
+    """
+    if message.namespace:
+        raise UnsupportedOperation("namespaces")
+
+
+def template_values(messages: Mapping[str, Message]) -> Mapping[str, Any]:
+    """Values of a filter's templates, by name."""
+    if not messages:
+        return _NO_VALUES
+    return {name: _template_value(messages[name]) for name in messages}
+
+
+def _template_value(message: Message) -> Any:
+    kind = message.WhichOneof("val")
+    if kind is None:
+        return None
+    value = getattr(message, kind)
+    return _template_array(value) if kind == "array_val" else value
+
+
+def _template_array(message: Message) -> list[Any]:
+    kind = message.WhichOneof("data")
+    if kind is None:
+        return []
+    data = getattr(message, kind).data
+    if kind == "array_data":
+        return [_template_array(part) for part in data]
+    if kind == "json_data":
+        return [_json(value, "template value") for value in data]
+    return list(data)
+
+
+def _pairs(messages: Iterable[Message]) -> _Pairs:
+    return tuple([(pair.key, pair.value) for pair in messages])
+
+
+def _consistency(message: Message) -> Consistency:
+    level = None if message.use_default_consistency else message.consistency_level
+    return Consistency(level, message.guarantee_timestamp)
+
+
+# --- parameters: the same texts come with every call of a program -------------------
+
+
+@lru_cache(maxsize=512)
+def _search_options(pairs: _Pairs) -> SearchOptions:
+    texts = dict(pairs)
+    limit = texts.pop("topk", None)
+    if limit is None:
+        raise InvalidParameter("topk is required")
+    return SearchOptions(
+        limit=_number(limit, "topk [{}] is invalid"),
+        offset=_number(texts.pop("offset", "0"), "offset [{}] is invalid"),
+        anns_field=texts.pop("anns_field", ""),
+        metric_type=texts.pop("metric_type", ""),
+        params=_search_params(texts.pop("params", "")),
+        round_decimal=_number(
+            texts.pop("round_decimal", "-1"),
+            "round_decimal [{}] is invalid, should be -1 or an integer in range [0, 6]",
+        ),
+        ignore_growing=_flag(texts, "ignore_growing"),
+        group_by_field=texts.pop("group_by_field", ""),
+        group_size=_optional_number(texts, "group_size"),
+        strict_group_size=_flag(texts, "strict_group_size"),
+        iterator=_iterator(texts),
+        collection_id=_optional_number(texts, "collection_id") or 0,
+        extra=texts,
+    )
+
+
+@lru_cache(maxsize=512)
+def _query_options(pairs: _Pairs) -> QueryOptions:
+    texts = dict(pairs)
+    limit = texts.pop("limit", None)
+    window = "invalid max query result window"
+    return QueryOptions(
+        limit=None if limit is None else _number(limit, "limit [{}] is invalid"),
+        offset=_number(texts.pop("offset", "0"), window + ", offset [{}] is invalid"),
+        ignore_growing=_flag(texts, "ignore_growing"),
+        is_iterator=_flag(texts, "iterator"),
+        stop_for_best=_flag(texts, "reduce_stop_for_best"),
+        collection_id=_optional_number(texts, "collection_id") or 0,
+        order_by_fields=texts.pop("order_by_fields", ""),
+        group_by_fields=texts.pop("group_by_fields", ""),
+        extra=texts,
+    )
+
+
+def _iterator(texts: dict[str, str]) -> SearchIterator | None:
+    is_iterator = _flag(texts, "iterator")
+    is_v2 = _flag(texts, "search_iter_v2")
+    bound = texts.pop("search_iter_last_bound", "")
+    batch_rows = _optional_number(texts, "search_iter_batch_size")
+    token = texts.pop("search_iter_id", "")
+    if is_v2 and not is_iterator:
+        raise InvalidParameter(
+            "parse iterator v2 info failed: both iterator and search_iter_v2 must be "
+            "set in the SDK"
+        )
+    if not is_iterator:
+        return None
+    return SearchIterator(is_v2, batch_rows, _bound(bound), token)
+
+
+def _bound(text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidParameter(
+            f"parse iterator v2 info failed: failed to parse input last bound, {text}"
+        ) from None
+
+
+def _number(text: str, complaint: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 1 << 63
+    if not -(1 << 63) <= value < 1 << 63:
+        raise InvalidParameter(complaint.format(text))
+    return value
+
+
+def _optional_number(texts: dict[str, str], key: str) -> int | None:
+    text = texts.pop(key, "")
+    return _number(text, key + " [{}] is invalid") if text else None
+
+
+def _flag(texts: dict[str, str], key: str) -> bool:
+    return texts.pop(key, "").lower() == "true"
+
+
+def _search_params(text: str) -> Mapping[str, Any]:
+    if not text:
+        return _NO_VALUES
+    params = _json(text, "search params")
+    if not isinstance(params, dict):
+        raise InvalidParameter(
+            "search params are not a JSON object", expected="object", actual=text
+        )
+    return params
+
+
+def _json(text: str | bytes, what: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except ValueError as error:
+        raise InvalidParameter(f"failed to parse {what}: {error}") from error
+
+
+_NO_VALUES: Mapping[str, Any] = {}

@@ -1,0 +1,277 @@
+"""From a received call to its answer: limits, threads, errors.
+
+Receiving threads only check and queue, and decode what is small. Working threads do the
+rest, in two lanes, so that reads never wait behind a write that waits for its sync.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from elanus.errors import ElanusError, InternalError
+from elanus.server.grpc.backlog import Backlog
+from elanus.server.grpc.handlers import ABSENT, HANDLERS, Handler, Lane
+from elanus.server.grpc.messages import METHODS, DecodeError
+from elanus.server.grpc.status import (
+    GrpcCode,
+    busy,
+    error_reply,
+    unimplemented_reply,
+    unknown_method,
+)
+from elanus.server.grpc.transport import Call, Metadata
+from elanus.service.requests import (
+    NotAuthenticated,
+    PermissionDenied,
+    Request,
+    RequestContext,
+    Service,
+)
+
+DEFAULT_DATABASE = "default"
+# A larger request is decoded by the thread that serves it: small ones wait behind it.
+_DECODED_ON_ARRIVAL_BYTES = 64 << 10
+# What a waiting call costs beside its payload, about.
+_CALL_BYTES = 2 << 10
+_log = logging.getLogger("elanus.server")
+
+
+def _nothing() -> None:
+    """What a thread does before its first call, unless told otherwise."""
+
+
+def _threads_here() -> Mapping[Lane, int]:
+    return {Lane.READ: max(2, os.cpu_count() or 2), Lane.OTHER: 8}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much the server takes on.
+
+    Attributes:
+        request_bytes: the largest request; a larger one is refused for good.
+        in_flight_bytes: of all requests received and not answered; beyond it clients
+            are asked to come again.
+        threads: how many serve each lane.
+        on_thread_start: run by each of them first.
+    """
+
+    request_bytes: int = 64 << 20
+    in_flight_bytes: int = 512 << 20
+    threads: Mapping[Lane, int] = field(default_factory=_threads_here)
+    on_thread_start: Callable[[], None] = _nothing
+
+
+class Dispatcher:
+    """Serves calls from any number of transports with one service."""
+
+    def __init__(
+        self,
+        service: Service,
+        limits: Limits | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start the working threads; :meth:`close` ends them."""
+        self._service = service
+        self.limits = limits or Limits()
+        self.monotonic = monotonic
+        self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
+        self._in_flight_bytes = 0
+        self._open_calls = 0
+        self._is_draining = False
+        self._backlogs = {lane: Backlog() for lane in Lane}
+        self._threads = [
+            threading.Thread(
+                target=self._work,
+                args=(self._backlogs[lane],),
+                name=f"elanus-{lane.value}-{number}",
+                daemon=True,
+            )
+            for lane in Lane
+            for number in range(self.limits.threads[lane])
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """Of requests received and not answered yet."""
+        return self._in_flight_bytes
+
+    @property
+    def waiting(self) -> int:
+        """Calls received that no thread serves yet."""
+        return sum(len(backlog) for backlog in self._backlogs.values())
+
+    def submit(self, call: Call) -> None:
+        """Take over a call; its answer comes from another thread, or at once."""
+        handler = self._admit(call)
+        if handler is None:
+            return
+        if call.size_bytes <= _DECODED_ON_ARRIVAL_BYTES and not self._decode(
+            call, handler
+        ):
+            self._release(call)
+            return
+        self._backlogs[handler.lane].put(call)
+
+    def answer(self, call: Call) -> None:
+        """Serve a call in the caller's own thread."""
+        if self._admit(call) is not None:
+            self._serve(call)
+
+    def drain(self, grace_s: float) -> bool:
+        """Refuse new calls and wait for those at work; false if time ran out."""
+        with self._idle:
+            self._is_draining = True
+            return self._idle.wait_for(lambda: not self._open_calls, grace_s)
+
+    def close(self, grace_s: float | None = None) -> None:
+        """Serve what waits, and end the threads, without waiting longer for any."""
+        with self._lock:
+            self._is_draining = True
+        for lane, backlog in self._backlogs.items():
+            backlog.close(self.limits.threads[lane])
+        for thread in self._threads:
+            thread.join(grace_s)
+
+    # --- on arrival -----------------------------------------------------------------
+
+    def _admit(self, call: Call) -> Handler | None:
+        """The call's handler, its bytes counted; ``None`` if it is answered already."""
+        limit = self.limits.request_bytes
+        if call.size_bytes > limit:
+            call.fail(
+                GrpcCode.RESOURCE_EXHAUSTED,
+                f"grpc: received message larger than max ({call.size_bytes} vs. "
+                f"{limit})",
+            )
+            return None
+        handler = HANDLERS.get(call.method)
+        if handler is None:
+            self._answer_without_handler(call)
+            return None
+        bound = self.limits.in_flight_bytes
+        size = call.size_bytes + _CALL_BYTES
+        with self._lock:
+            is_refused = self._is_draining
+            is_busy = self._open_calls > 0 and self._in_flight_bytes + size > bound
+            if not is_refused and not is_busy:
+                self._in_flight_bytes += size
+                self._open_calls += 1
+                return handler
+        if is_refused:
+            call.fail(GrpcCode.UNAVAILABLE, "the server is stopping")
+        else:
+            self._respond_with_error(call, busy(bound))
+        return None
+
+    def _answer_without_handler(self, call: Call) -> None:
+        if call.method in METHODS and call.method not in ABSENT:
+            reply = unimplemented_reply(METHODS[call.method])
+            if reply is not None:
+                call.respond(reply)
+                return
+        call.fail(GrpcCode.UNIMPLEMENTED, unknown_method(call.method))
+
+    def _release(self, call: Call) -> None:
+        with self._lock:
+            self._in_flight_bytes -= call.size_bytes + _CALL_BYTES
+            self._open_calls -= 1
+            if self._is_draining and not self._open_calls:
+                self._idle.notify_all()
+
+    def _decode(self, call: Call, handler: Handler) -> bool:
+        """Make the call's request; false if it has none and was answered."""
+        try:
+            message = METHODS[call.method].request.FromString(call.payload)
+            call.request = handler.decode(message, database_of(call.metadata))
+            call.payload = b""
+            return True
+        except DecodeError as error:
+            call.fail(
+                GrpcCode.INVALID_ARGUMENT, f"grpc: error unmarshalling request: {error}"
+            )
+        except ElanusError as error:
+            self._respond_with_error(call, error)
+        except Exception as error:  # noqa: BLE001 (told to the client and the log)
+            self._respond_with_surprise(call, error)
+        return False
+
+    # --- in a working thread --------------------------------------------------------
+
+    def _work(self, backlog: Backlog) -> None:
+        self.limits.on_thread_start()
+        while (calls := backlog.take()) is not None:
+            for call in calls:
+                try:
+                    self._serve(call)
+                except Exception:  # noqa: BLE001 (a dead thread is missing for good)
+                    _log.exception("%s could not be answered", call.method)
+
+    def _serve(self, call: Call) -> None:
+        try:
+            if call.is_cancelled:
+                return
+            if call.deadline is not None and self.monotonic() >= call.deadline:
+                call.fail(GrpcCode.DEADLINE_EXCEEDED, "deadline exceeded in the queue")
+                return
+            handler = HANDLERS[call.method]
+            if call.request is None and not self._decode(call, handler):
+                return
+            assert call.request is not None
+            self._run(call, call.request, handler)
+        finally:
+            self._release(call)
+
+    def _run(self, call: Call, request: Request, handler: Handler) -> None:
+        try:
+            context = context_of(call)
+            call.respond(handler.encode(self._service.handle(request, context)))
+        except NotAuthenticated as error:
+            call.fail(GrpcCode.UNAUTHENTICATED, str(error))
+        except PermissionDenied as error:
+            call.fail(GrpcCode.PERMISSION_DENIED, str(error))
+        except ElanusError as error:
+            self._respond_with_error(call, error)
+        except Exception as error:  # noqa: BLE001 (told to the client and the log)
+            self._respond_with_surprise(call, error)
+
+    def _respond_with_error(self, call: Call, error: ElanusError) -> None:
+        reply = error_reply(METHODS[call.method], error)
+        assert reply is not None, "a method with a handler has a status in its reply"
+        call.respond(reply)
+
+    def _respond_with_surprise(self, call: Call, error: Exception) -> None:
+        """A fault of ours is an answer, too, or clients repeat the call for minutes."""
+        _log.error("%s failed", call.method, exc_info=error)
+        text = f"{type(error).__name__}: {error}: service internal error"
+        self._respond_with_error(call, InternalError(text))
+
+
+def database_of(metadata: Metadata) -> str:
+    """The database that a call's metadata names, else the default one."""
+    for key, value in metadata:
+        if key == "dbname" and value:
+            return value if isinstance(value, str) else value.decode()
+    return DEFAULT_DATABASE
+
+
+def context_of(call: Call) -> RequestContext:
+    """What the service is told about a call."""
+    texts = {key: value for key, value in call.metadata if isinstance(value, str)}
+    return RequestContext(
+        authorization=texts.get("authorization", ""),
+        client_id=texts.get("identifier", ""),
+        request_id=texts.get("client-request-id", "")
+        or texts.get("client_request_id", ""),
+        peer=call.peer,
+        deadline=call.deadline,
+        is_cancelled=lambda: call.is_cancelled,
+    )

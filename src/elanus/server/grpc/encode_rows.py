@@ -1,0 +1,208 @@
+"""Columns of an answer as ``FieldData`` bytes.
+
+Scalars have their full length, with a placeholder where they are null; vectors only
+the rows that are not null: this is how clients read replies, unlike requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from elanus.schema.arrays import values_of
+from elanus.schema.columns import Vectors
+from elanus.schema.types import DataType
+from elanus.server.grpc.messages import message_class
+from elanus.server.grpc.packed import delimited, number, text
+from elanus.service.replies import OutputColumn
+
+# Field numbers of schema.proto.
+_TYPE, _NAME, _SCALARS, _VECTORS, _ID, _IS_DYNAMIC, _VALID = 1, 2, 3, 4, 5, 6, 7
+_DIM, _FLOAT_VECTOR = 1, 2
+_BOOL, _INT, _LONG, _FLOAT, _DOUBLE, _STRING, _ARRAY, _JSON = 1, 2, 3, 4, 5, 6, 8, 9
+_INT_ID, _STR_ID = 1, 2
+_DATA = 1
+_ELEMENT_TYPE = 2
+
+_INT64 = pa.int64()
+_FLOAT4, _FLOAT8 = np.dtype("<f4"), np.dtype("<f8")
+_Ints = message_class("schema.IntArray")
+_Jsons = message_class("schema.JSONArray")
+_Longs = message_class("schema.LongArray")
+_Strings = message_class("schema.StringArray")
+
+
+def column_bytes(column: OutputColumn) -> bytes:
+    """A column as a ``FieldData``."""
+    values = column.values
+    if column.dtype is DataType.FLOAT_VECTOR:
+        payload = delimited(_VECTORS, _float_vectors(column))
+        valid = column.valid
+    else:
+        assert isinstance(values, pa.Array)
+        payload = delimited(_SCALARS, _scalars(column, values))
+        valid = _validity(values) if column.is_nullable or values.null_count else None
+    return b"".join(
+        (
+            number(_TYPE, column.dtype),
+            text(_NAME, column.name),
+            payload,
+            number(_ID, column.field_id),
+            number(_IS_DYNAMIC, column.is_dynamic),
+            b"" if valid is None else delimited(_VALID, valid.tobytes()),
+        )
+    )
+
+
+def keys_bytes(keys: pa.Array | npt.NDArray[np.int64]) -> bytes:
+    """Primary keys as ``IDs``; without keys nothing, as clients expect."""
+    if not len(keys):
+        return b""
+    if isinstance(keys, np.ndarray):
+        return delimited(_INT_ID, long_array(keys))
+    if keys.type == _INT64:
+        return delimited(_INT_ID, long_array(values_of(keys)))
+    return delimited(_STR_ID, _strings(keys))
+
+
+def float_array(values: npt.NDArray[np.float32]) -> bytes:
+    """Numbers as a ``FloatArray``."""
+    return delimited(_DATA, np.ascontiguousarray(values, _FLOAT4).tobytes())
+
+
+def long_array(values: npt.NDArray[Any]) -> bytes:
+    """Numbers as a ``LongArray``."""
+    content: bytes = _Longs(data=values.tolist()).SerializeToString()
+    return content
+
+
+def _float_vectors(column: OutputColumn) -> bytes:
+    matrix = column.values
+    if isinstance(matrix, pa.Array):
+        matrix = _matrix(matrix)
+    dim = column.dim or matrix.shape[1]
+    values = float_array(matrix.reshape(-1))
+    return number(_DIM, dim) + delimited(_FLOAT_VECTOR, values)
+
+
+def _matrix(lists: pa.Array) -> Vectors:
+    dim = lists.type.list_size
+    flat: Vectors = values_of(lists.values)
+    return flat[lists.offset * dim : (lists.offset + len(lists)) * dim].reshape(-1, dim)
+
+
+def _validity(values: pa.Array) -> npt.NDArray[np.bool_]:
+    if not values.null_count:
+        return np.ones(len(values), np.bool_)
+    return _bools(values.is_valid())
+
+
+def _bools(values: pa.Array) -> npt.NDArray[np.bool_]:
+    """Bit-packed bools as one byte each, which is how protobuf packs them, too."""
+    buffer = values.buffers()[1]
+    bits = np.frombuffer(buffer, np.uint8) if buffer is not None else np.empty(0, "u1")
+    end = values.offset + len(values)
+    unpacked = np.unpackbits(bits, count=end, bitorder="little")
+    return unpacked[values.offset : end].view(np.bool_)
+
+
+# --- one function per data type: the bytes of its array message ---------------------
+
+
+def _scalars(column: OutputColumn, values: pa.Array) -> bytes:
+    """A ``ScalarField`` with the slot of the column's type, even without rows."""
+    if column.dtype is DataType.ARRAY:
+        assert column.element_type is not None
+        return delimited(_ARRAY, _arrays(values, column.element_type))
+    if pa.types.is_null(values.type):
+        values = pa.nulls(len(values), _STORED[column.dtype])
+    slot, encode = _SLOTS[column.dtype]
+    return delimited(slot, encode(values))
+
+
+def _bool_array(values: pa.Array) -> bytes:
+    bools = _bools(values)
+    if values.null_count:
+        bools = bools & _validity(values)
+    return delimited(_DATA, bools.tobytes())
+
+
+def _int_array(values: pa.Array) -> bytes:
+    data = _numbers(values).tolist()
+    content: bytes = _Ints(data=data).SerializeToString()
+    return content
+
+
+def _long_array(values: pa.Array) -> bytes:
+    return long_array(_numbers(values))
+
+
+def _float_array(values: pa.Array) -> bytes:
+    return float_array(_numbers(values))
+
+
+def _double_array(values: pa.Array) -> bytes:
+    return delimited(_DATA, np.ascontiguousarray(_numbers(values), _FLOAT8).tobytes())
+
+
+def _strings(values: pa.Array) -> bytes:
+    content: bytes = _Strings(data=_filled(values, "")).SerializeToString()
+    return content
+
+
+def _jsons(values: pa.Array) -> bytes:
+    stored = _filled(values.cast(pa.large_binary()), b"")
+    content: bytes = _Jsons(data=stored).SerializeToString()
+    return content
+
+
+def _numbers(values: pa.Array) -> npt.NDArray[Any]:
+    numbers = values_of(values)
+    if values.null_count:
+        return np.where(_validity(values), numbers, numbers.dtype.type(0))
+    return numbers
+
+
+def _filled(values: pa.Array, placeholder: str | bytes) -> list[Any]:
+    plain: list[Any] = values.to_pylist()
+    if values.null_count:
+        return [placeholder if value is None else value for value in plain]
+    return plain
+
+
+def _arrays(lists: pa.Array, element_type: DataType) -> bytes:
+    """An ``ArrayArray``: one ``ScalarField`` per row, empty for a null."""
+    slot, encode = _SLOTS[element_type]
+    if pa.types.is_null(lists.type):
+        return delimited(_DATA, b"") * len(lists) + number(_ELEMENT_TYPE, element_type)
+    flat = lists.flatten()
+    lengths = values_of(pc.fill_null(pc.list_value_length(lists), 0))
+    ends = np.cumsum(lengths).tolist()
+    rows = []
+    start = 0
+    for end, is_valid in zip(ends, _validity(lists).tolist(), strict=True):
+        content = encode(flat.slice(start, end - start)) if is_valid else None
+        row = b"" if content is None else delimited(slot, content)
+        rows.append(delimited(_DATA, row))
+        start = end
+    rows.append(number(_ELEMENT_TYPE, element_type))
+    return b"".join(rows)
+
+
+_SLOTS: dict[DataType, tuple[int, Callable[[pa.Array], bytes]]] = {
+    DataType.BOOL: (_BOOL, _bool_array),
+    DataType.INT8: (_INT, _int_array),
+    DataType.INT16: (_INT, _int_array),
+    DataType.INT32: (_INT, _int_array),
+    DataType.INT64: (_LONG, _long_array),
+    DataType.FLOAT: (_FLOAT, _float_array),
+    DataType.DOUBLE: (_DOUBLE, _double_array),
+    DataType.VARCHAR: (_STRING, _strings),
+    DataType.JSON: (_JSON, _jsons),
+}
+_STORED = {dtype: dtype.row.arrow for dtype in _SLOTS}

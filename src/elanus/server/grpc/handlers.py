@@ -1,0 +1,147 @@
+"""What each remote procedure means: one line per method.
+
+A method is built (``HANDLERS``), or answers that it is not; a few, which a client
+tries and then does without, end the call with gRPC's UNIMPLEMENTED instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from elanus.server.grpc import decode as d
+from elanus.server.grpc import decode_search, encode
+from elanus.server.grpc.messages import METHODS, Message
+from elanus.service import requests as r
+from elanus.service.requests import Request
+
+
+class Lane(Enum):
+    """Which threads run a method.
+
+    Reading keeps a processor busy, so there is one thread per core; everything else
+    may wait for a disk or a lock, and must not keep readers waiting meanwhile.
+    """
+
+    READ = "read"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """How a method's request is read and its answer written."""
+
+    decode: Callable[[Message, str], Request]
+    encode: Callable[[Any], bytes]
+    lane: Lane = Lane.OTHER
+
+
+HANDLERS: dict[str, Handler] = {
+    # the server and databases
+    "Connect": Handler(d.connect, encode.connected),
+    "GetVersion": Handler(d.plain(r.GetVersion), encode.version),
+    "AllocTimestamp": Handler(d.plain(r.AllocTimestamp), encode.timestamp),
+    "CheckHealth": Handler(d.plain(r.CheckHealth), encode.health),
+    "GetComponentStates": Handler(
+        d.plain(r.GetComponentStates), encode.component_states
+    ),
+    "GetMetrics": Handler(d.get_metrics, encode.metrics),
+    "CreateDatabase": Handler(d.create_database, encode.done),
+    "DropDatabase": Handler(d.named_database(r.DropDatabase), encode.done),
+    "ListDatabases": Handler(d.plain(r.ListDatabases), encode.databases),
+    "DescribeDatabase": Handler(d.of_database(r.DescribeDatabase), encode.database),
+    # collections
+    "CreateCollection": Handler(d.create_collection, encode.done),
+    "DropCollection": Handler(d.of_collection(r.DropCollection), encode.done),
+    "HasCollection": Handler(d.of_collection(r.HasCollection), encode.flag),
+    "DescribeCollection": Handler(d.describe_collection, encode.collection),
+    "ShowCollections": Handler(d.show_collections, encode.collections),
+    "GetCollectionStatistics": Handler(
+        d.of_collection(r.GetCollectionStatistics), encode.statistics
+    ),
+    "RenameCollection": Handler(d.rename_collection, encode.done),
+    "TruncateCollection": Handler(
+        d.of_collection(r.TruncateCollection), encode.truncated
+    ),
+    "LoadCollection": Handler(d.load_collection, encode.done),
+    "ReleaseCollection": Handler(d.of_collection(r.ReleaseCollection), encode.done),
+    "GetLoadState": Handler(d.of_partitions(r.GetLoadState), encode.load_state),
+    "GetLoadingProgress": Handler(
+        d.of_partitions(r.GetLoadingProgress), encode.loading_progress
+    ),
+    # partitions
+    "CreatePartition": Handler(d.of_partition(r.CreatePartition), encode.done),
+    "DropPartition": Handler(d.of_partition(r.DropPartition), encode.done),
+    "HasPartition": Handler(d.of_partition(r.HasPartition), encode.flag),
+    "ShowPartitions": Handler(d.show_partitions, encode.partitions),
+    "LoadPartitions": Handler(d.load_partitions, encode.done),
+    "ReleasePartitions": Handler(d.of_partitions(r.ReleasePartitions), encode.done),
+    "GetPartitionStatistics": Handler(
+        d.of_partition(r.GetPartitionStatistics), encode.statistics
+    ),
+    # aliases
+    "CreateAlias": Handler(d.of_alias_and_collection(r.CreateAlias), encode.done),
+    "AlterAlias": Handler(d.of_alias_and_collection(r.AlterAlias), encode.done),
+    "DropAlias": Handler(d.of_alias(r.DropAlias), encode.done),
+    "DescribeAlias": Handler(d.of_alias(r.DescribeAlias), encode.alias),
+    "ListAliases": Handler(d.of_collection(r.ListAliases), encode.aliases),
+    # indexes
+    "CreateIndex": Handler(d.create_index, encode.done),
+    "DescribeIndex": Handler(d.describe_index, encode.indexes),
+    "GetIndexState": Handler(d.of_index(r.GetIndexState), encode.index_state),
+    "GetIndexBuildProgress": Handler(
+        d.of_index(r.GetIndexBuildProgress), encode.index_progress
+    ),
+    "DropIndex": Handler(d.of_index(r.DropIndex), encode.done),
+    # rows
+    "Insert": Handler(d.insert, encode.mutation),
+    "Upsert": Handler(d.upsert, encode.mutation),
+    "Delete": Handler(d.delete, encode.mutation),
+    "Search": Handler(decode_search.search, encode.search, Lane.READ),
+    "Query": Handler(decode_search.query, encode.query, Lane.READ),
+    # flush, compaction, segments
+    "Flush": Handler(d.flush, encode.flushed),
+    "GetFlushState": Handler(d.get_flush_state, encode.flushed_flag),
+    "FlushAll": Handler(d.flush_all, encode.flushed_all),
+    "GetFlushAllState": Handler(d.get_flush_all_state, encode.flushed_flag),
+    "ManualCompaction": Handler(d.manual_compaction, encode.compaction),
+    "GetCompactionState": Handler(d.get_compaction_state, encode.compaction_state),
+    "GetPersistentSegmentInfo": Handler(
+        d.of_segments(r.GetPersistentSegmentInfo), encode.persistent_segments
+    ),
+    "GetQuerySegmentInfo": Handler(
+        d.of_segments(r.GetQuerySegmentInfo), encode.query_segments
+    ),
+}
+
+# Milvus itself has these only in its protocol, or a client falls back without them.
+ABSENT: frozenset[str] = frozenset(
+    {
+        "AddUserTags",
+        "AlterCollectionSchema",
+        "CreateNamespace",
+        "CreateReplicateStream",
+        "CreateRowPolicy",
+        "DeleteUserTags",
+        "DescribeNamespace",
+        "DescribePrewarmTask",
+        "DropNamespace",
+        "DropRowPolicy",
+        "Dummy",
+        "DumpMessages",
+        "ExportSnapshot",
+        "GetExportSnapshotState",
+        "GetNamespaceStats",
+        "GetReplicateInfo",
+        "GetUserTags",
+        "HasNamespace",
+        "ListNamespaces",
+        "ListRowPolicies",
+        "ListUsersWithTag",
+        "Prewarm",
+        "RestoreExternalSnapshot",
+    }
+)
+UNIMPLEMENTED: frozenset[str] = frozenset(METHODS) - ABSENT - frozenset(HANDLERS)

@@ -1,0 +1,204 @@
+"""Collection schemas as they travel, in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from elanus.errors import InvalidParameter, UnsupportedOperation
+from elanus.schema.schema import CollectionSchema, FieldSchema
+from elanus.schema.types import DataType
+from elanus.server.grpc.messages import Message, message_class
+
+_SIZES = ("dim", "max_length", "max_capacity")
+_STRING = 20
+# Slot of a default value, and the name that messages give it.
+_DEFAULT_SLOT = {
+    DataType.BOOL: "bool_data",
+    DataType.INT8: "int_data",
+    DataType.INT16: "int_data",
+    DataType.INT32: "int_data",
+    DataType.INT64: "long_data",
+    DataType.FLOAT: "float_data",
+    DataType.DOUBLE: "double_data",
+    DataType.VARCHAR: "string_data",
+}
+_SLOT_NAME = {
+    "bool_data": "DataType_Bool",
+    "int_data": "DataType_Int",
+    "long_data": "DataType_Int64",
+    "float_data": "DataType_Float",
+    "double_data": "DataType_Double",
+    "string_data": "DataType_VarChar",
+    "timestamptz_data": "DataType_Timestamptz",
+    "bytes_data": "DataType_SJON",  # as Milvus spells it
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredSchema:
+    """A schema as a client declared it."""
+
+    schema: CollectionSchema
+    name: str
+    is_dynamic: bool
+
+
+def schema_from_message(message: Message) -> DeclaredSchema:
+    """A declared schema, unchecked but for what our schemas cannot say.
+
+    Raises:
+        InvalidParameter: a type, a parameter or a default value is impossible.
+        UnsupportedOperation: it uses a feature that Elanus does not have.
+    """
+    features = {
+        "functions": message.functions,
+        "struct array fields": message.struct_array_fields,
+        "namespaces": message.enable_namespace,
+        "external collections": message.external_source,
+    }
+    for feature, is_used in features.items():
+        if is_used:
+            raise UnsupportedOperation(f"{feature} in collection {message.name}")
+    fields = tuple(_field_from_message(field) for field in message.fields)
+    return DeclaredSchema(
+        CollectionSchema(fields, description=message.description),
+        message.name,
+        message.enable_dynamic_field,
+    )
+
+
+def message_from_schema(schema: CollectionSchema, name: str) -> Message:
+    """A stored schema; ``$meta`` shows only as the flag ``enable_dynamic_field``."""
+    return message_class("schema.CollectionSchema")(
+        name=name,
+        description=schema.description,
+        fields=[_message_from_field(field) for field in schema.visible],
+        enable_dynamic_field=schema.dynamic is not None,
+        version=schema.version,
+    )
+
+
+def pairs(values: Mapping[str, str]) -> list[Message]:
+    """Texts by name as ``KeyValuePair`` messages."""
+    pair = message_class("common.KeyValuePair")
+    return [pair(key=key, value=value) for key, value in values.items()]
+
+
+def unique(messages: Iterable[Message], what: str) -> dict[str, str]:
+    """``KeyValuePair`` messages as a mapping.
+
+    Raises:
+        InvalidParameter: a key is there twice.
+    """
+    out: dict[str, str] = {}
+    for pair in messages:
+        if pair.key in out:
+            raise InvalidParameter(f'duplicated {what} key "{pair.key}"')
+        out[pair.key] = pair.value
+    return out
+
+
+def _field_from_message(message: Message) -> FieldSchema:
+    dtype = _data_type(message.data_type, message.name)
+    element = message.element_type if dtype is DataType.ARRAY else 0
+    if message.is_clustering_key:
+        raise UnsupportedOperation(f"clustering key field {message.name}")
+    parameters = unique(message.type_params, "type param")
+    return FieldSchema(
+        name=message.name,
+        dtype=dtype,
+        is_primary=message.is_primary_key,
+        auto_id=message.autoID,
+        nullable=message.nullable,
+        default=_default(message, dtype),
+        element_type=_element_type(element),
+        is_dynamic=message.is_dynamic,
+        is_partition_key=message.is_partition_key,
+        description=message.description,
+        dim=_size(parameters.pop("dim", None)),
+        max_length=_size(parameters.pop("max_length", None)),
+        max_capacity=_size(parameters.pop("max_capacity", None)),
+        properties=parameters,
+    )
+
+
+def _size(text: str | None) -> int | None:
+    """A number where the text is one; else the text, for the check to complain of."""
+    if text is None:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        return cast(int, text)
+
+
+def _data_type(number: int, field: str) -> DataType:
+    try:
+        return DataType(number)
+    except ValueError:
+        pass
+    if number == _STRING:
+        raise InvalidParameter(
+            "string data type not supported yet, please use VarChar type instead"
+        )
+    if number == 0:
+        raise InvalidParameter("data type None is not valid")
+    known = message_class("schema.FieldData").DESCRIPTOR.fields_by_name["type"]
+    value = known.enum_type.values_by_number.get(number)
+    if value is not None:
+        raise UnsupportedOperation(f"data type {value.name} of field {field}")
+    raise InvalidParameter(
+        expected="Invalid field", actual=f"field data type: {number} is not supported"
+    )
+
+
+def _element_type(number: int) -> DataType | None:
+    if not number:
+        return None
+    try:
+        return DataType(number)
+    except ValueError:
+        known = message_class("schema.FieldData").DESCRIPTOR.fields_by_name["type"]
+        value = known.enum_type.values_by_number.get(number)
+        name = number if value is None else value.name
+        raise InvalidParameter(f"element type {name} is not supported") from None
+
+
+def _default(message: Message, dtype: DataType) -> Any:
+    if not message.HasField("default_value"):
+        return None
+    slot = message.default_value.WhichOneof("data")
+    if slot is None:
+        return None
+    expected = _DEFAULT_SLOT.get(dtype, slot)
+    if slot != expected:
+        raise InvalidParameter(
+            f"type ({dtype.row.name}) of field ({message.name}) is not equal to the "
+            f"type({_SLOT_NAME.get(slot, slot)}) of default_value"
+        )
+    return getattr(message.default_value, slot)
+
+
+def _message_from_field(field: FieldSchema) -> Message:
+    parameters = {
+        key: str(value)
+        for key in _SIZES
+        if (value := getattr(field, key)) is not None and value != 0
+    }
+    message = message_class("schema.FieldSchema")(
+        fieldID=field.id,
+        name=field.name,
+        is_primary_key=field.is_primary,
+        description=field.description,
+        data_type=int(field.dtype),
+        type_params=pairs({**parameters, **field.properties}),
+        autoID=field.auto_id,
+        element_type=int(field.element_type or 0),
+        is_partition_key=field.is_partition_key,
+        nullable=field.nullable,
+    )
+    if field.default is not None:
+        setattr(message.default_value, _DEFAULT_SLOT[field.dtype], field.default)
+    return message

@@ -1,0 +1,1 @@
+"""REQUESTS: authorise, resolve names, fill defaults, call the database."""

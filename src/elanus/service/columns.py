@@ -1,0 +1,179 @@
+"""Columns of a write, compared with the schema before anything is done with them.
+
+The checks come in Milvus' order and with its texts. What depends on single values
+(lengths, ranges, NaN) is left to the engine.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from elanus.errors import InvalidParameter
+from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
+from elanus.schema.types import DataType
+from elanus.service.requests import ColumnData, Insert
+
+_SLOTS = {
+    DataType.BOOL: "bool_data",
+    DataType.INT8: "int_data",
+    DataType.INT16: "int_data",
+    DataType.INT32: "int_data",
+    DataType.INT64: "long_data",
+    DataType.FLOAT: "float_data",
+    DataType.DOUBLE: "double_data",
+    DataType.VARCHAR: "string_data",
+    DataType.ARRAY: "array_data",
+    DataType.JSON: "json_data",
+    DataType.FLOAT_VECTOR: "float_vector",
+}
+_NEEDED = {
+    "bool_data": "need bool array",
+    "int_data": "need int array",
+    "long_data": "need long array",
+    "float_data": "need float array",
+    "double_data": "need double array",
+    "string_data": "need string array",
+    "array_data": "need array array",
+    "json_data": "need json array",
+    "float_vector": "need float vector",
+}
+_PREFIX = {
+    DataType.VARCHAR: "varchar ",
+    DataType.JSON: "json ",
+    DataType.ARRAY: "array ",
+    DataType.FLOAT_VECTOR: "float vector ",
+}
+
+
+def checked_columns(
+    schema: CollectionSchema, request: Insert, *, upsert: bool
+) -> dict[str, Any]:
+    """Values by field name, as the engine takes them.
+
+    Raises:
+        InvalidParameter: a column is missing, unknown, there twice, of another type or
+            of another length.
+    """
+    n_rows = request.n_rows
+    if n_rows <= 0:
+        raise InvalidParameter(
+            "num_rows should be greater than 0",
+            expected="invalid num_rows",
+            actual=n_rows,
+        )
+    columns = _by_name(schema, request.columns)
+    _check_present(schema, columns, upsert=upsert)
+    checked: dict[str, Any] = {}
+    for name, column in columns.items():
+        field = schema.by_name[name]
+        _check_payload(field, column)
+        _check_rows(field, column, n_rows)
+        checked[name] = column.values
+    if not checked:  # all columns are completed: by ids, defaults and nulls
+        raise InvalidParameter("the request holds no column")
+    return checked
+
+
+def _by_name(
+    schema: CollectionSchema, columns: tuple[ColumnData, ...]
+) -> dict[str, ColumnData]:
+    named: dict[str, ColumnData] = {}
+    for column in columns:
+        name = DYNAMIC_FIELD if column.is_dynamic else column.name
+        if name in named:
+            raise InvalidParameter(f"duplicated field {name} found")
+        named[name] = column
+    for name, column in named.items():
+        if name not in schema.by_name:
+            raise InvalidParameter(
+                f"fieldName {name} not exist in collection schema, fieldType "
+                f"{_type_name(column.type_number)}, fieldId 0"
+            )
+    return named
+
+
+def _type_name(number: int) -> str:
+    try:
+        return DataType(number).row.name
+    except ValueError:
+        return str(number)
+
+
+def _check_present(
+    schema: CollectionSchema, columns: dict[str, ColumnData], *, upsert: bool
+) -> None:
+    primary = schema.primary
+    if upsert and primary.name not in columns:
+        raise InvalidParameter(
+            f"must assign pk when upsert, primary field: {primary.name}"
+        )
+    if not upsert and primary.auto_id and primary.name in columns:
+        needed = len(schema.visible) - 1
+        raise InvalidParameter(
+            "more fieldData has pass in", expected=needed, actual=needed + 1
+        )
+    for field in schema.visible:
+        is_made = field.auto_id or field.nullable or field.default is not None
+        if field.name not in columns and not is_made:
+            raise InvalidParameter(
+                f"fieldSchema({field.name}) has no corresponding fieldData pass in"
+            )
+
+
+def _check_payload(field: FieldSchema, column: ColumnData) -> None:
+    slot = _SLOTS[field.dtype]
+    if column.values is not None and column.slot == slot:
+        return
+    can_be_null = field.nullable or field.default is not None
+    if column.values is not None and not column.slot and can_be_null:
+        return  # every value is null, and the client has left the payload out
+    got = "nil" if column.values is None or not column.slot else column.slot
+    raise InvalidParameter(
+        f"{_PREFIX.get(field.dtype, '')}field '{field.name}' is illegal, array type "
+        f"mismatch",
+        expected=_NEEDED[slot],
+        actual=f"got {got}",
+    )
+
+
+def _check_rows(field: FieldSchema, column: ColumnData, n_rows: int) -> None:
+    values = column.values
+    assert values is not None
+    if field.is_vector:
+        dim = values.shape[1]
+        if dim != field.dim:
+            size = values.size
+            if field.dim and size % field.dim:
+                raise InvalidParameter(
+                    f"the length({size}) of float data should divide the "
+                    f"dim({field.dim})"
+                )
+            raise InvalidParameter(
+                f"the dim ({dim}) of field data({field.name}) is not equal to schema "
+                f"dim ({field.dim})",
+                expected=field.dim,
+                actual=dim,
+            )
+        if column.valid is not None:
+            raise _wrong_validity(field, 0, len(column.valid))
+    elif _nulls(values) and not (field.nullable or field.default is not None):
+        raise _wrong_validity(field, 0, len(values))
+    if column.n_rows != n_rows:
+        raise InvalidParameter(
+            f"the num_rows ({column.n_rows}) of field ({field.name}) is not equal to "
+            f"passed num_rows ({n_rows})",
+            expected=n_rows,
+            actual=column.n_rows,
+        )
+
+
+def _nulls(values: Any) -> int:
+    return int(values.null_count)
+
+
+def _wrong_validity(field: FieldSchema, expected: int, actual: int) -> InvalidParameter:
+    return InvalidParameter(
+        f"the length of valid_data of field({field.name}) is wrong",
+        expected=expected,
+        actual=actual,
+    )

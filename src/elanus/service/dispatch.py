@@ -1,0 +1,230 @@
+"""From a request to its operation: one line per kind of request.
+
+Every credential is accepted. Errors that are not ours never reach a wire: they become
+one :class:`InternalError`, whose cause goes to the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from elanus.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    ElanusError,
+    InternalError,
+    UnsupportedOperation,
+)
+from elanus.service import (
+    admin,
+    aliases,
+    collections,
+    databases,
+    flush,
+    indexes,
+    partitions,
+    query,
+    rows,
+    search,
+)
+from elanus.service import requests as r
+from elanus.service.core import Core
+from elanus.service.replies import Reply
+from elanus.service.requests import Request, RequestContext
+from elanus.service.search_batch import plan_key, search_together
+
+Operation = Callable[[Core, Any], Reply]
+_LOG = logging.getLogger(__name__)
+
+OPERATIONS: dict[type[Request], Operation] = {
+    r.Connect: admin.connect,
+    r.GetVersion: admin.get_version,
+    r.AllocTimestamp: admin.alloc_timestamp,
+    r.CheckHealth: admin.check_health,
+    r.GetComponentStates: admin.get_component_states,
+    r.GetMetrics: admin.get_metrics,
+    r.CreateDatabase: databases.create_database,
+    r.DropDatabase: databases.drop_database,
+    r.ListDatabases: databases.list_databases,
+    r.DescribeDatabase: databases.describe_database,
+    r.CreateCollection: collections.create_collection,
+    r.DropCollection: collections.drop_collection,
+    r.HasCollection: collections.has_collection,
+    r.DescribeCollection: collections.describe_collection,
+    r.ShowCollections: collections.show_collections,
+    r.GetCollectionStatistics: collections.collection_statistics,
+    r.RenameCollection: collections.rename_collection,
+    r.TruncateCollection: collections.truncate_collection,
+    r.LoadCollection: collections.load_collection,
+    r.ReleaseCollection: collections.release_collection,
+    r.GetLoadState: collections.get_load_state,
+    r.GetLoadingProgress: collections.get_loading_progress,
+    r.CreatePartition: partitions.create_partition,
+    r.DropPartition: partitions.drop_partition,
+    r.HasPartition: partitions.has_partition,
+    r.ShowPartitions: partitions.show_partitions,
+    r.LoadPartitions: partitions.load_partitions,
+    r.ReleasePartitions: partitions.release_partitions,
+    r.GetPartitionStatistics: partitions.partition_statistics,
+    r.CreateAlias: aliases.create_alias,
+    r.AlterAlias: aliases.alter_alias,
+    r.DropAlias: aliases.drop_alias,
+    r.DescribeAlias: aliases.describe_alias,
+    r.ListAliases: aliases.list_aliases,
+    r.CreateIndex: indexes.create_index,
+    r.DescribeIndex: indexes.describe_index,
+    r.GetIndexState: indexes.get_index_state,
+    r.GetIndexBuildProgress: indexes.get_index_build_progress,
+    r.DropIndex: indexes.drop_index,
+    r.Insert: rows.insert,
+    r.Upsert: rows.upsert,
+    r.Delete: rows.delete,
+    r.Search: search.search,
+    r.Query: query.query,
+    r.Flush: flush.flush,
+    r.GetFlushState: flush.get_flush_state,
+    r.FlushAll: flush.flush_all,
+    r.GetFlushAllState: flush.get_flush_all_state,
+    r.ManualCompaction: flush.manual_compaction,
+    r.GetCompactionState: flush.get_compaction_state,
+    r.GetPersistentSegmentInfo: flush.get_persistent_segments,
+    r.GetQuerySegmentInfo: flush.get_query_segments,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One operation that has ended, for counters and logs.
+
+    Attributes:
+        name: of the request's class.
+        code: of the error that ended it; 0 for success.
+    """
+
+    name: str
+    seconds: float
+    code: int
+    context: RequestContext
+
+
+Observer = Callable[[Call], None]
+
+
+class LocalService:
+    """The operations on a database in this process.
+
+    Call :meth:`wait` after the database has closed, for threads that still end.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        observe: Observer | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Args:
+        observe: told of every operation that ends, by the thread that did it.
+        monotonic: the clock of deadlines, in seconds.
+        """
+        self.core = core
+        self._observe = observe
+        self._monotonic = monotonic
+
+    def handle(self, request: Request, context: RequestContext) -> Reply:
+        """Do what is asked. Called by many threads at once.
+
+        Raises:
+            Cancelled, DeadlineExceeded: nothing was done.
+            ElanusError: anything that went wrong.
+        """
+        started = self._monotonic()
+        code = InternalError.code
+        try:
+            self._check_wanted(context, started)
+            operation = OPERATIONS.get(type(request))
+            if operation is None:
+                raise UnsupportedOperation(type(request).__name__)
+            reply = operation(self.core, request)
+            code = 0
+            return reply
+        except ElanusError as error:
+            code = error.code
+            raise
+        except Exception as error:
+            name = type(request).__name__
+            _LOG.exception("%s of %s failed", name, context.peer)
+            raise InternalError(f"{name}: {type(error).__name__}: {error}") from error
+        finally:
+            if self._observe is not None:
+                seconds = self._monotonic() - started
+                self._observe(Call(type(request).__name__, seconds, code, context))
+
+    def plan_key(self, request: Request) -> Hashable | None:
+        """Requests of equal keys may be handled together; ``None`` for alone."""
+        return plan_key(request) if isinstance(request, r.Search) else None
+
+    def handle_together(
+        self, requests: Sequence[Request], contexts: Sequence[RequestContext]
+    ) -> list[Reply | ElanusError]:
+        """Answers to requests of one :meth:`plan_key`: what each would have alone.
+
+        Raises:
+            InternalError: of all of them.
+        """
+        searches = [request for request in requests if isinstance(request, r.Search)]
+        if len(searches) < len(requests) or len(requests) == 1:
+            pairs = zip(requests, contexts, strict=True)
+            return [self._answer(request, context) for request, context in pairs]
+        started = self._monotonic()
+        errors: dict[int, ElanusError] = {}
+        for position, context in enumerate(contexts):
+            try:
+                self._check_wanted(context, started)
+            except ElanusError as error:
+                errors[position] = error
+        wanted = [s for i, s in enumerate(searches) if i not in errors]
+        found = iter(self._search_together(wanted))
+        answers = [errors.get(i) or next(found) for i in range(len(requests))]
+        self._tell(contexts, answers, self._monotonic() - started)
+        return answers
+
+    def _answer(self, request: Request, context: RequestContext) -> Reply | ElanusError:
+        try:
+            return self.handle(request, context)
+        except ElanusError as error:
+            return error
+
+    def _search_together(
+        self, searches: list[r.Search]
+    ) -> Sequence[Reply | ElanusError]:
+        try:
+            return search_together(self.core, searches)
+        except Exception as error:
+            _LOG.exception("%d searches failed", len(searches))
+            raise InternalError(f"Search: {type(error).__name__}: {error}") from error
+
+    def _tell(
+        self,
+        contexts: Sequence[RequestContext],
+        answers: Sequence[Reply | ElanusError],
+        seconds: float,
+    ) -> None:
+        if self._observe is None:
+            return
+        for context, answer in zip(contexts, answers, strict=True):
+            code = answer.code if isinstance(answer, ElanusError) else 0
+            self._observe(Call("Search", seconds, code, context))
+
+    def _check_wanted(self, context: RequestContext, now: float) -> None:
+        if context.is_cancelled():
+            raise Cancelled("context canceled")
+        if context.deadline is not None and now >= context.deadline:
+            raise DeadlineExceeded("context deadline exceeded")
+
+    def wait(self) -> None:
+        """Wait for the threads of operations that have been answered already."""
+        self.core.compactions.wait()

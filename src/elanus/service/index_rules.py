@@ -1,0 +1,178 @@
+"""Which index may be asked of which field, with Milvus' texts for those that may not.
+
+Indexes of vectors are built. Those of scalars are names: every filter scans whole
+columns, so an index would never change an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from elanus.distance.metrics import Metric
+from elanus.engine.definition import IndexDefinition
+from elanus.errors import InvalidParameter, MissingParameter, UnsupportedOperation
+from elanus.index.registry import AUTOINDEX, KINDS, index_kind
+from elanus.schema.schema import FieldSchema
+from elanus.schema.types import DataType
+
+DEFAULT_METRIC = Metric.COSINE
+_VALID = "valid index params"
+_INVALID = "invalid index params"
+# Milvus' kinds for float vectors that Elanus does not build.
+_NOT_BUILT = frozenset(
+    {
+        "IVF_RABITQ",
+        "IVF_FLAT_CC",
+        "IVF_SQ_CC",
+        "SCANN",
+        "HNSW_SQ",
+        "HNSW_PQ",
+        "HNSW_PRQ",
+        "DISKANN",
+        "AISAQ",
+        "FAISS",
+        "GPU_CAGRA",
+        "GPU_IVF_FLAT",
+        "GPU_IVF_PQ",
+        "GPU_BRUTE_FORCE",
+    }
+)
+_FOR_OTHER_VECTORS = frozenset(
+    {
+        "BIN_FLAT",
+        "BIN_IVF_FLAT",
+        "MINHASH_LSH",
+        "SPARSE_INVERTED_INDEX",
+        "SPARSE_WAND",
+    }
+)
+
+Params = Mapping[str, Any]
+
+
+def vector_index(
+    name: str, field: FieldSchema, kind_name: str, metric: str, params: Params
+) -> IndexDefinition:
+    """The index of a vector field, checked.
+
+    Raises:
+        InvalidParameter: the kind, metric or a parameter does not fit.
+        UnsupportedOperation: Milvus has such a kind, Elanus does not.
+    """
+    if kind_name in _NOT_BUILT:
+        raise UnsupportedOperation(f"index type {kind_name}")
+    is_scalar_kind = kind_name in _SCALAR_KINDS and kind_name not in ("", AUTOINDEX)
+    if kind_name in _FOR_OTHER_VECTORS or is_scalar_kind:
+        raise InvalidParameter(
+            f"data type {field.dtype.row.name} can't build with this index {kind_name}"
+        )
+    kind = index_kind(kind_name)
+    if not metric and kind.name != AUTOINDEX:
+        raise InvalidParameter(
+            "metric type not set for vector index", expected=_VALID, actual=_INVALID
+        )
+    chosen = Metric.from_name(metric) if metric else DEFAULT_METRIC
+    kind.resolve(dict(params), 0, field.dim or 0)
+    return IndexDefinition(name, field.id, kind.name, chosen.value, dict(params))
+
+
+def scalar_index(
+    name: str, field: FieldSchema, kind_name: str, params: Params
+) -> IndexDefinition:
+    """The index of a scalar field, checked; its kind is told back, never built.
+
+    Raises:
+        InvalidParameter, MissingParameter: the kind does not fit the field.
+        UnsupportedOperation: an index of JSON paths.
+    """
+    if kind_name in KINDS and kind_name != AUTOINDEX:
+        raise InvalidParameter(
+            f"data type {field.dtype.row.name} can't build with this index {kind_name}"
+        )
+    if field.dtype is DataType.JSON:
+        if "json_cast_type" not in params:
+            problem = MissingParameter(
+                "json index must specify cast type", missing="json_cast_type"
+            )
+            raise InvalidParameter(str(problem), expected=_VALID, actual=_INVALID)
+        raise UnsupportedOperation(f"index of a path in JSON field {field.name}")
+    if kind_name not in _SCALAR_KINDS:
+        raise InvalidParameter(
+            expected="valid index", actual=f"invalid index type: {kind_name}"
+        )
+    _SCALAR_KINDS[kind_name](field, params)
+    return IndexDefinition(name, field.id, kind_name, "", dict(params))
+
+
+def _any(field: FieldSchema, params: Params) -> None:
+    return None
+
+
+def _sorted(field: FieldSchema, params: Params) -> None:
+    if not (field.dtype.is_numeric or field.dtype is DataType.VARCHAR):
+        raise InvalidParameter(
+            f"STL_SORT are only supported on numeric, varchar or timestamptz field, "
+            f"got {field.dtype.row.name}"
+        )
+
+
+def _trie(field: FieldSchema, params: Params) -> None:
+    if field.dtype is not DataType.VARCHAR:
+        raise InvalidParameter("TRIE are only supported on varchar field")
+
+
+def _bitmap(field: FieldSchema, params: Params) -> None:
+    if field.is_primary:
+        raise InvalidParameter("create bitmap index on primary key not supported")
+    indexed = field.element_type or field.dtype
+    if indexed.is_floating:
+        where = "string for array" if field.element_type else "string and array"
+        raise InvalidParameter(
+            f"bitmap index are only supported on bool, int, {where} field"
+        )
+
+
+def _ngram(field: FieldSchema, params: Params) -> None:
+    if field.dtype is not DataType.VARCHAR:
+        raise InvalidParameter(
+            "ngram index can only be created on VARCHAR or JSON field"
+        )
+    if not {"min_gram", "max_gram"} <= params.keys():
+        raise InvalidParameter("Ngram index must specify both min_gram and max_gram")
+    shortest, longest = (_gram(name, params) for name in ("min_gram", "max_gram"))
+    if not 0 < shortest <= longest:
+        raise InvalidParameter(
+            f"invalid min_gram or max_gram value for Ngram index, min_gram: "
+            f"{shortest}, max_gram: {longest}"
+        )
+
+
+def _gram(name: str, params: Params) -> int:
+    try:
+        return int(str(params[name]))
+    except ValueError:
+        raise InvalidParameter(
+            f"{name} for Ngram index must be an integer, got: {params[name]}"
+        ) from None
+
+
+def _rtree(field: FieldSchema, params: Params) -> None:
+    raise InvalidParameter(
+        f"RTREE index can only be built on geometry field, got {field.dtype.row.name}"
+    )
+
+
+_SCALAR_KINDS: dict[str, Callable[[FieldSchema, Params], None]] = {
+    "": _any,
+    AUTOINDEX: _any,
+    "INVERTED": _any,
+    "STL_SORT": _sorted,
+    "Asceneding": _sorted,  # as Milvus spells it
+    "Trie": _trie,
+    "TRIE": _trie,
+    "marisa-trie": _trie,
+    "BITMAP": _bitmap,
+    "NGRAM": _ngram,
+    "RTREE": _rtree,
+}

@@ -1,0 +1,84 @@
+"""Operations on rows: insert, upsert, delete."""
+
+from __future__ import annotations
+
+from elanus.engine.collection import Collection
+from elanus.engine.definition import DEFAULT_PARTITION
+from elanus.errors import (
+    CollectionNotLoaded,
+    SchemaMismatch,
+    UnsupportedOperation,
+)
+from elanus.schema.check import check_partition_name
+from elanus.service import requests as r
+from elanus.service.columns import checked_columns
+from elanus.service.core import Core
+from elanus.service.replies import Mutation
+
+
+def insert(core: Core, request: r.Insert) -> Mutation:
+    """Add rows; all or none.
+
+    Raises:
+        CollectionNotFound, SchemaMismatch, PartitionNotFound, InvalidParameter.
+        RateLimited, DiskFull, ReadOnlyError, StorageError, UnknownOutcome.
+    """
+    collection = _writable(core, request)
+    columns = checked_columns(collection.schema, request, upsert=False)
+    keys, outcome = collection.insert(columns, _partition(collection, request))
+    return Mutation(keys, outcome.ts, inserted=len(keys))
+
+
+def upsert(core: Core, request: r.Upsert) -> Mutation:
+    """Add rows, replacing those of the same keys; all or none.
+
+    Raises: as :func:`insert`; and
+        UnsupportedOperation: a partial update.
+    """
+    if request.is_partial or any(operation for _, operation in request.field_ops):
+        raise UnsupportedOperation("partial update")
+    collection = _writable(core, request)
+    columns = checked_columns(collection.schema, request, upsert=True)
+    keys, outcome = collection.upsert(columns, _partition(collection, request))
+    n_rows = len(keys)
+    return Mutation(keys, outcome.ts, n_rows, n_rows, n_rows)
+
+
+def _writable(core: Core, request: r.Insert) -> Collection:
+    core.database.need_writable()
+    collection = core.collection(request)
+    known = request.schema_ts
+    if known and known != collection.definition.updated_ts:
+        raise SchemaMismatch(collection.definition.name)
+    return collection
+
+
+def _partition(collection: Collection, request: r.PartitionRequest) -> str:
+    if not request.partition:
+        return DEFAULT_PARTITION
+    name = check_partition_name(request.partition)
+    collection.definition.partition_id(name)
+    return name
+
+
+def delete(core: Core, request: r.Delete) -> Mutation:
+    """Delete the rows that match a filter; by key they need not be loaded.
+
+    Raises:
+        CollectionNotFound, PartitionNotFound, CollectionNotLoaded.
+        QueryPlanError, InvalidParameter: the filter is wrong, or restricts nothing.
+        RateLimited, DiskFull, ReadOnlyError, StorageError, UnknownOutcome.
+    """
+    core.database.need_writable()
+    collection = core.collection(request)
+    partitions = (request.partition,) if request.partition else ()
+    for name in partitions:
+        collection.definition.partition_id(name)
+    predicate = collection.bind_delete(request.filter, dict(request.filter_params))
+    keys = predicate.primary_keys()
+    if keys is None and collection.definition.loaded is None:
+        not_loaded = CollectionNotLoaded(collection.definition.id)
+        raise not_loaded.within("failed to query")
+    outcome = collection.delete_matching(predicate, partitions)
+    deleted = outcome.deleted if keys is None else len(keys)
+    return Mutation(None, outcome.ts or core.now(), deleted=deleted)

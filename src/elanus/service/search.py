@@ -1,0 +1,273 @@
+"""Searches: the rows nearest to each query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from elanus.engine.collection import Collection
+from elanus.engine.read.plan import (
+    QueryRequest,
+    SearchPlan,
+    SearchRequest,
+    vector_field,
+)
+from elanus.engine.version import Version
+from elanus.errors import InvalidParameter, UnsupportedOperation
+from elanus.schema import limits
+from elanus.schema.codecs import check_finite
+from elanus.schema.columns import Vectors, from_arrow
+from elanus.schema.schema import FieldSchema
+from elanus.service.core import Core
+from elanus.service.output import COUNT, Shape, columns_of, shape_of
+from elanus.service.reading import (
+    check_iterated,
+    partitions_to_read,
+    refuse_unbuilt,
+    session_ts,
+    version_at,
+    without_growing,
+)
+from elanus.service.replies import SearchReply
+from elanus.service.requests import Queries, Search, SearchOptions
+from elanus.service.search_iterator import Walk, check_walk, next_batch
+
+FLOAT_VECTOR = 101
+_UNBUILT = ("group_by_fields", "order_by_fields", "json_path")
+_PLACEHOLDERS = {
+    21: "VARCHAR",
+    100: "VECTOR_BINARY",
+    101: "VECTOR_FLOAT",
+    102: "VECTOR_FLOAT16",
+    103: "VECTOR_BFLOAT16",
+    104: "VECTOR_SPARSE_U32_F32",
+    105: "VECTOR_INT8",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A search, checked and planned: what is left is to run it.
+
+    Searches with the same ``plan`` object and version can run as one.
+
+    Attributes:
+        queries: (nq, dim) float32, C, finite.
+    """
+
+    request: Search
+    collection: Collection
+    version: Version
+    plan: SearchPlan
+    shape: Shape
+    queries: Vectors
+
+
+def search(core: Core, request: Search) -> SearchReply:
+    """Find the rows nearest to each query.
+
+    Raises:
+        InvalidParameter, QueryPlanError: the request does not fit the collection.
+        CollectionNotFound, CollectionNotLoaded, PartitionNotLoaded.
+        UnsupportedOperation, CorruptionError.
+    """
+    prepared = prepare(core, request)
+    iterator = request.options.iterator
+    if iterator is not None and iterator.is_v2:
+        walk = Walk(
+            prepared.collection, prepared.version, prepared.plan, prepared.queries
+        )
+        batch = next_batch(core, walk, iterator)
+        version = batch.version
+        return SearchReply(
+            collection=request.collection,
+            primary_name=prepared.collection.schema.primary.name,
+            counts=np.array([len(batch.offsets)], np.int64),
+            keys=batch.keys,
+            scores=rounded(batch.scores, request.options.round_decimal),
+            columns=columns_of(
+                version.views, batch.parts, batch.offsets, prepared.shape
+            ),
+            output_fields=prepared.shape.names,
+            session_ts=session_ts(core, version),
+            iterator_token=batch.token,
+            iterator_bound=batch.bound,
+        )
+    return run(core, prepared)
+
+
+def run(core: Core, prepared: Prepared) -> SearchReply:
+    """Run a search that is no iterator's and make its answer.
+
+    Raises:
+        CorruptionError: a column file is damaged; the message names it.
+    """
+    request, version = prepared.request, prepared.version
+    hits = prepared.collection.search(version, prepared.plan, prepared.queries)
+    return SearchReply(
+        collection=request.collection,
+        primary_name=version.schema.primary.name,
+        counts=hits.counts,
+        keys=hits.keys,
+        scores=rounded(hits.scores, request.options.round_decimal),
+        columns=columns_of(version.views, hits.parts, hits.offsets, prepared.shape),
+        output_fields=prepared.shape.names,
+        session_ts=session_ts(core, version),
+    )
+
+
+def prepare(core: Core, request: Search) -> Prepared:
+    """Check and plan a search.
+
+    Raises: as :func:`search`.
+    """
+    collection = core.collection(request)
+    definition, options = collection.definition, request.options
+    _check_options(options)
+    partitions = partitions_to_read(definition, request.partitions, "search")
+    if any(name.lower() == COUNT for name in request.output_fields):
+        raise InvalidParameter("aggregates are not supported in search request")
+    shape = shape_of(definition.schema, request.output_fields, with_key=False)
+    field = vector_field(definition.schema, options.anns_field)
+    _check_metric(definition.metric_of(field.id), options.metric_type)
+    limit = options.limit
+    if options.iterator is not None:
+        check_iterated(collection, options.collection_id)
+        limit = min(limit, limits.LIMIT)
+    plan = collection.plan_search(
+        SearchRequest(
+            limit=limit,
+            offset=options.offset,
+            field=field.name,
+            filter=request.filter,
+            filter_params=request.filter_params,
+            partitions=partitions,
+            params=options.params,
+        )
+    )
+    version = _version(collection, request)
+    queries = queries_of(collection, version, field, request)
+    return Prepared(request, collection, version, plan, shape, queries)
+
+
+def rounded(scores: Vectors, places: int) -> Vectors:
+    """Scores rounded to decimal places, half away from zero; unchanged for -1."""
+    if places < 0:
+        return scores
+    scale = 10.0**places
+    wide = scores.astype(np.float64) * scale
+    out: Vectors = (np.copysign(np.floor(np.abs(wide) + 0.5), wide) / scale).astype(
+        np.float32
+    )
+    return out
+
+
+def _check_options(options: SearchOptions) -> None:
+    if not -1 <= options.round_decimal <= 6:
+        raise InvalidParameter(
+            f"round_decimal [{options.round_decimal}] is invalid, should be -1 or an "
+            f"integer in range [0, 6]"
+        )
+    if options.group_by_field:
+        raise UnsupportedOperation("group_by_field in a search")
+    if options.extra:
+        refuse_unbuilt(options.extra, _UNBUILT)
+    if options.iterator is not None and options.iterator.is_v2:
+        check_walk(options.iterator, options.offset)
+
+
+def _check_metric(known: str, asked: str) -> None:
+    if asked and asked.upper() != known:
+        raise InvalidParameter("metric type not match", expected=known, actual=asked)
+
+
+def _version(collection: Collection, request: Search) -> Version:
+    options = request.options
+    iterator = options.iterator
+    if iterator is not None and (iterator.token or not iterator.is_v2):
+        version = version_at(collection, request.consistency.guarantee_ts)
+    else:
+        version = collection.pin()
+    if options.ignore_growing or _is_true(options.params, "ignore_growing"):
+        return without_growing(version)
+    return version
+
+
+def _is_true(params: Mapping[str, Any], key: str) -> bool:
+    return str(params.get(key, "")).lower() == "true"
+
+
+def queries_of(
+    collection: Collection, version: Version, field: FieldSchema, request: Search
+) -> Vectors:
+    """The query vectors of a search, (nq, dim) float32, C, finite.
+
+    Raises:
+        InvalidParameter: they do not fit the field.
+    """
+    if request.query_keys is not None:
+        queries = _rows_as_queries(collection, version, field, request)
+    else:
+        queries = _sent_vectors(field, request.queries)
+    nq = len(queries)
+    if not 0 < nq <= limits.NQ:
+        raise InvalidParameter(
+            f"nq [{nq}] is invalid, nq (number of search vector per search request) "
+            f"should be in range [1, {limits.NQ}], but got {nq}"
+        )
+    iterator = request.options.iterator
+    if iterator is not None and iterator.is_v2 and nq != 1:
+        raise InvalidParameter(
+            f"parse iterator v2 info failed: nq should be 1, but got {nq}"
+        )
+    return queries
+
+
+def _sent_vectors(field: FieldSchema, queries: Queries | None) -> Vectors:
+    dim = field.dim or 0
+    if queries is None or (queries.vectors is None and not queries.raw):
+        return np.empty((0, dim), np.float32)
+    if queries.vectors is None:
+        sent = _PLACEHOLDERS.get(queries.type_number, str(queries.type_number))
+        raise InvalidParameter(
+            f"vector type must be the same, field {field.name} - type VECTOR_FLOAT, "
+            f"search info type {sent}"
+        )
+    vectors = queries.vectors
+    if vectors.shape[1] != dim:
+        raise InvalidParameter(
+            f"vector dimension mismatch, expected vector size(byte) {4 * dim}, actual "
+            f"{4 * vectors.shape[1]}."
+        )
+    check_finite(vectors)
+    return vectors
+
+
+def _rows_as_queries(
+    collection: Collection, version: Version, field: FieldSchema, request: Search
+) -> Vectors:
+    """The vectors of the rows whose keys are the queries, in the order of the keys."""
+    wanted = request.query_keys
+    assert wanted is not None
+    table = collection.get(
+        version,
+        wanted,
+        QueryRequest(partitions=request.partitions, output_fields=(field.name,)),
+    )
+    keys = table.column(version.schema.primary.name).to_pylist()
+    row_by_key = {key: row for row, key in enumerate(keys)}
+    missing = [key for key in wanted.to_pylist() if key not in row_by_key]
+    if missing:
+        raise InvalidParameter(
+            f"some of the provided primary key IDs do not exist: missing IDs "
+            f"[{' '.join(map(str, missing))}]"
+        )
+    stored: pa.Array = table.column(field.name).combine_chunks()
+    vectors = from_arrow(stored)
+    assert isinstance(vectors, np.ndarray)
+    rows = [row_by_key[key] for key in wanted.to_pylist()]
+    return np.ascontiguousarray(vectors[rows])

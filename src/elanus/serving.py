@@ -1,0 +1,188 @@
+"""``elanus serve``: a database folder behind gRPC and http ports.
+
+The composition root of the server: picks the transport, wires service, telemetry and
+ports together, and ends them in order.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from elanus.app import OpenDatabase, World, open_database
+from elanus.config import Settings
+from elanus.database.reports import collection_stats
+from elanus.errors import ElanusError, InvalidParameter
+from elanus.server.grpc.dispatcher import Dispatcher
+from elanus.server.grpc.transport import Transport
+from elanus.server.http import HttpPort
+from elanus.service.core import Core
+from elanus.service.dispatch import Call, LocalService
+from elanus.telemetry import Gauge, Telemetry
+
+GRACE_S = 10.0
+SLOW_S = 1.0
+HISTORY_S = 600.0  # server clients read at timestamps that they were told before
+_log = logging.getLogger("elanus.server")
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """How to serve.
+
+    Attributes:
+        data: the database folder; created when missing.
+        port: of gRPC; 0 takes any free one.
+        http_port: of ``/healthz`` and ``/metrics``; 0 takes any free one.
+        transport: "native" or "grpcio".
+    """
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 19530
+    http_port: int = 9091
+    transport: str = "native"
+    settings: Settings = field(default_factory=lambda: Settings(history_s=HISTORY_S))
+
+
+class Server:
+    """A running server. :meth:`stop` drains it."""
+
+    def __init__(self, options: ServeOptions) -> None:
+        """Open the folder, bind both ports and begin to serve.
+
+        Raises:
+            FormatError, LockedError, CorruptionError: the folder cannot be opened.
+            OSError: a port is taken or cannot be bound.
+            InvalidParameter: there is no such transport.
+        """
+        world = World(settings=options.settings)
+        self._opened: OpenDatabase = open_database(options.data, world)
+        try:
+            self._service = LocalService(
+                Core(self._opened.database, world.random_id),
+                observe=self._observe,
+            )
+            self.telemetry = Telemetry(self._gauges)
+            self._dispatcher = Dispatcher(self._service)
+            self._is_stopping = threading.Event()
+            self._start_ports(options)
+        except BaseException:
+            self._opened.close()
+            raise
+
+    def _start_ports(self, options: ServeOptions) -> None:
+        self._http = HttpPort(
+            options.host,
+            options.http_port,
+            lambda: not self._is_stopping.is_set(),
+            self.telemetry.text,
+        )
+        try:
+            self._transport = _transport(options, self._dispatcher)
+            self._transport.start()
+        except BaseException:
+            self._http.stop()
+            self._dispatcher.close()
+            raise
+        self._http.start()
+
+    @property
+    def address(self) -> str:
+        """Where gRPC clients reach it, ``host:port``."""
+        return self._transport.address
+
+    @property
+    def http_address(self) -> str:
+        """Where ``/healthz`` and ``/metrics`` are, ``host:port``."""
+        return self._http.address
+
+    def stop(self, grace_s: float = GRACE_S) -> None:
+        """Refuse new calls, finish those at work, close the database."""
+        if self._is_stopping.is_set():
+            return
+        self._is_stopping.set()
+        try:
+            self._transport.stop(grace_s)
+            self._dispatcher.close()
+            self._http.stop()
+        finally:
+            self._opened.close()
+            self._service.wait()
+
+    def _observe(self, call: Call) -> None:
+        self.telemetry.count(call.name, call.code, call.seconds)
+        if call.seconds >= SLOW_S:
+            _log.warning(
+                "slow: %s took %.2f s (code %d, peer %s, request %s)",
+                call.name,
+                call.seconds,
+                call.code,
+                call.context.peer,
+                call.context.request_id,
+            )
+
+    def _gauges(self) -> Iterator[Gauge]:
+        database = self._opened.database
+        status = database.background.status
+        log = database.node.log
+        yield Gauge("log_bytes", "Size of the log on disk.", log.size_bytes)
+        yield Gauge(
+            "requests_in_flight_bytes",
+            "Bytes of requests received and not answered.",
+            self._dispatcher.in_flight_bytes,
+        )
+        yield Gauge(
+            "requests_waiting",
+            "Requests that no thread serves yet.",
+            self._dispatcher.waiting,
+        )
+        for collection in database.collections():
+            name = {"collection": collection.definition.name}
+            try:
+                stats = collection_stats(collection, status)
+            except ElanusError:
+                continue  # dropped meanwhile
+            yield Gauge("rows", "Rows, exactly.", stats["rows"], name)
+            yield Gauge("segments", "Segments.", len(stats["segments"]), name)
+            yield Gauge(
+                "mapped_bytes",
+                "Bytes of column and index files, mapped as they are needed.",
+                stats["column_bytes"] + stats["index_bytes"],
+                name,
+            )
+            yield Gauge(
+                "unflushed_bytes",
+                "Bytes of rows that are in memory and log only.",
+                stats["backlog_bytes"] + stats["growing_bytes"],
+                name,
+            )
+
+
+def _transport(options: ServeOptions, dispatcher: Dispatcher) -> Transport:
+    target = f"{options.host}:{options.port}"
+    if options.transport == "native":
+        from elanus.server.grpc.native import NativeTransport
+
+        return NativeTransport(target, dispatcher)
+    if options.transport == "grpcio":
+        from elanus.server.grpc.grpcio import GrpcioTransport
+
+        return GrpcioTransport(target, dispatcher)
+    raise InvalidParameter(
+        f"transport is 'native' or 'grpcio', got {options.transport!r}"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,323 @@
+"""Between arrival and answer: limits, deadlines, lanes, company, draining."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from elanus.server.grpc.backlog import MERGED_CALLS, Backlog
+from elanus.server.grpc.dispatcher import Limits
+from elanus.server.grpc.handlers import Lane
+from elanus.server.grpc.messages import METHODS
+from elanus.server.grpc.status import GrpcCode
+from elanus.service import requests as r
+from server.fake_service import FakeService
+from server.wire import SMALL, HandCall, dispatching, message
+
+WAIT_S = 20
+
+
+class SignalledCall(HandCall):
+    """A call that can be waited for."""
+
+    def __init__(self, method: str, payload: bytes, **options: float | None) -> None:
+        super().__init__(method, payload, deadline=options.get("deadline"))
+        self.answered = threading.Event()
+
+    def respond(self, payload: bytes) -> None:
+        """Keep the reply and tell of it."""
+        super().respond(payload)
+        self.answered.set()
+
+    def fail(self, code: GrpcCode, text: str) -> None:
+        """Keep the reason and tell of it."""
+        super().fail(code, text)
+        self.answered.set()
+
+
+def search() -> bytes:
+    """The smallest search."""
+    params = [{"key": "topk", "value": "1"}]
+    payload: bytes = message(
+        "milvus.SearchRequest", search_params=params
+    ).SerializeToString()
+    return payload
+
+
+def test_a_large_request_is_refused_for_good() -> None:
+    """Clients do not repeat it, and it never counts as being served."""
+    limits = Limits(request_bytes=100, threads=SMALL)
+    flush = message("milvus.FlushRequest", db_name="x" * 98).SerializeToString()
+    fits, too_large = HandCall("Flush", flush), HandCall("Flush", flush + b"\0")
+    with dispatching(FakeService(), limits) as dispatcher:
+        dispatcher.answer(too_large)
+        dispatcher.answer(fits)
+        assert dispatcher.in_flight_bytes == 0
+    ((code, text),) = too_large.failures
+    assert code is GrpcCode.RESOURCE_EXHAUSTED
+    assert text == "grpc: received message larger than max (101 vs. 100)"
+    assert fits.replies
+
+
+def test_too_many_bytes_at_once_are_put_off() -> None:
+    """Beyond the bound a call is answered with a code that clients repeat it after."""
+    service = FakeService()
+    service.gate.clear()
+    limits = Limits(in_flight_bytes=10_000, threads=SMALL)
+    calls = [SignalledCall("Flush", b"") for _ in range(8)]
+    with dispatching(service, limits) as dispatcher:
+        for call in calls:
+            dispatcher.submit(call)
+        refused = [call for call in calls if call.replies]
+        held = dispatcher.in_flight_bytes
+        service.gate.set()
+        assert all(call.answered.wait(WAIT_S) for call in calls)
+        assert dispatcher.drain(WAIT_S)
+        assert dispatcher.in_flight_bytes == 0
+    assert held <= 10_000
+    assert 0 < len(refused) < len(calls)
+    for call in refused:
+        status = METHODS["Flush"].reply.FromString(call.replies[0]).status
+        assert (status.code, status.error_code) == (8, 49)
+        assert status.retriable
+
+
+def test_a_single_call_is_served_however_large() -> None:
+    """The bound on all requests never keeps a permitted one out of an idle server."""
+    limits = Limits(request_bytes=1 << 20, in_flight_bytes=10, threads=SMALL)
+    call = SignalledCall("Flush", b"")
+    with dispatching(FakeService(), limits) as dispatcher:
+        dispatcher.submit(call)
+        assert call.answered.wait(WAIT_S)
+    assert not METHODS["Flush"].reply.FromString(call.replies[0]).status.code
+
+
+def test_an_expired_call_is_not_begun() -> None:
+    """Work that nobody waits for any more is not done."""
+    service = FakeService()
+    with dispatching(service) as dispatcher:
+        now = dispatcher.monotonic()
+        late, early = (
+            HandCall("Flush", b"", deadline=now - 1),
+            HandCall("Flush", b"", deadline=now + 60),
+        )
+        dispatcher.answer(late)
+        dispatcher.answer(early)
+        assert dispatcher.in_flight_bytes == 0
+    assert late.failures[0][0] is GrpcCode.DEADLINE_EXCEEDED
+    assert len(service.asked) == 1
+    assert service.asked[0][1].deadline == now + 60
+
+
+def test_a_cancelled_call_is_not_begun() -> None:
+    """It is dropped without an answer, and its bytes are given back."""
+    service = FakeService()
+    service.gate.clear()
+    first, second = SignalledCall("Flush", b""), SignalledCall("Flush", b"")
+    with dispatching(service) as dispatcher:
+        dispatcher.submit(first)
+        assert service.entered.acquire(timeout=WAIT_S)
+        dispatcher.submit(second)
+        assert dispatcher.waiting == 1
+        second.is_cancelled = True
+        service.gate.set()
+        assert dispatcher.drain(WAIT_S)
+        assert dispatcher.in_flight_bytes == 0
+    assert len(service.asked) == 1
+    assert second.answers == 0
+
+
+def test_the_service_can_see_a_cancellation() -> None:
+    """A long search may stop when its client has gone."""
+    service = FakeService()
+    call = HandCall("Flush", b"")
+    with dispatching(service) as dispatcher:
+        dispatcher.answer(call)
+    context = service.asked[0][1]
+    assert not context.is_cancelled()
+    call.is_cancelled = True
+    assert context.is_cancelled()
+
+
+def test_reads_do_not_wait_for_writes() -> None:
+    """A search is answered while every thread for writes waits for a sync."""
+    service = FakeService()
+    gate = threading.Event()
+    plain = service.answer
+
+    def slow(request: r.Request) -> object:
+        if isinstance(request, r.Flush):
+            assert gate.wait(WAIT_S)
+        return plain(request)
+
+    service.answer = slow  # type: ignore[assignment]
+    writes = [SignalledCall("Flush", b"") for _ in range(3)]
+    read = SignalledCall("Search", search())
+    with dispatching(service) as dispatcher:
+        for call in writes:
+            dispatcher.submit(call)
+        dispatcher.submit(read)
+        assert read.answered.wait(WAIT_S)
+        assert not any(call.answered.is_set() for call in writes)
+        gate.set()
+        assert all(call.answered.wait(WAIT_S) for call in writes)
+
+
+def test_large_requests_are_decoded_too() -> None:
+    """They take another path to the same request."""
+    service = FakeService()
+    payload = message(
+        "milvus.InsertRequest", collection_name="c", hash_keys=[1] * 100_000
+    ).SerializeToString()
+    call = SignalledCall("Insert", payload)
+    with dispatching(service) as dispatcher:
+        dispatcher.submit(call)
+        assert call.answered.wait(WAIT_S)
+    assert service.last == r.Insert("default", "c", "", (), 0)
+    assert call.payload == b""
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_bytes_that_are_no_message_end_the_call(size: int) -> None:
+    """Once, and with a code that clients do not repeat the call after."""
+    call = SignalledCall("Insert", b"\xff" * size)
+    with dispatching(FakeService()) as dispatcher:
+        dispatcher.submit(call)
+        assert call.answered.wait(WAIT_S)
+        assert dispatcher.drain(WAIT_S)
+    assert call.answers == 1
+    assert call.failures[0][0] is GrpcCode.INVALID_ARGUMENT
+
+
+def test_draining_finishes_what_is_at_work() -> None:
+    """New calls are told to go elsewhere; those at work are answered."""
+    service = FakeService()
+    service.gate.clear()
+    before, after = SignalledCall("Flush", b""), SignalledCall("Flush", b"")
+    with dispatching(service) as dispatcher:
+        dispatcher.submit(before)
+        assert service.entered.acquire(timeout=WAIT_S)
+        assert not dispatcher.drain(0.01)
+        dispatcher.submit(after)
+        assert after.failures[0][0] is GrpcCode.UNAVAILABLE
+        service.gate.set()
+        assert dispatcher.drain(WAIT_S)
+        assert before.replies
+
+
+def test_every_thread_is_made_ready() -> None:
+    """What threads need once is done once in each."""
+    ready: list[str] = []
+    lock = threading.Lock()
+
+    def on_start() -> None:
+        with lock:
+            ready.append(threading.current_thread().name)
+
+    limits = Limits(threads={Lane.READ: 2, Lane.OTHER: 3}, on_thread_start=on_start)
+    with dispatching(FakeService(), limits):
+        pass
+    assert sorted(ready) == [
+        "elanus-other-0",
+        "elanus-other-1",
+        "elanus-other-2",
+        "elanus-read-0",
+        "elanus-read-1",
+    ]
+
+
+class StubbornCall(HandCall):
+    """A call whose transport breaks."""
+
+    def respond(self, payload: bytes) -> None:
+        """Break."""
+        raise OSError("gone")
+
+
+def test_a_broken_transport_ends_no_thread() -> None:
+    """The next call is served all the same."""
+    good = SignalledCall("Flush", b"")
+    with dispatching(FakeService()) as dispatcher:
+        dispatcher.submit(StubbornCall("Flush", b""))
+        dispatcher.submit(good)
+        assert good.answered.wait(WAIT_S)
+        assert dispatcher.drain(WAIT_S)
+        assert dispatcher.in_flight_bytes == 0
+
+
+# --- company --------------------------------------------------------------------------
+
+
+def waiting(*keys: str | None) -> tuple[Backlog, list[HandCall]]:
+    """A backlog of calls with these plan keys."""
+    backlog, calls = Backlog(), []
+    for key in keys:
+        call = HandCall("Search", b"")
+        call.plan_key = key
+        calls.append(call)
+        backlog.put(call)
+    return backlog, calls
+
+
+def test_calls_of_one_plan_are_taken_together() -> None:
+    """In order, past calls of other plans, which keep their own order."""
+    backlog, calls = waiting("a", "b", "a", None, "b", "a")
+    backlog.close(1)
+    taken = []
+    while (batch := backlog.take()) is not None:
+        taken.append([calls.index(call) for call in batch])
+    assert taken == [[0, 2, 5], [1, 4], [3]]
+    assert len(backlog) == 0
+
+
+def test_calls_without_a_plan_go_alone() -> None:
+    """Two calls that do not say what they share share nothing."""
+    backlog, calls = waiting(None, None)
+    backlog.close(1)
+    assert backlog.take() == [calls[0]]
+    assert backlog.take() == [calls[1]]
+    assert backlog.take() is None
+
+
+def test_company_has_a_bound() -> None:
+    """A burst of one plan leaves work for other threads."""
+    backlog, calls = waiting(*["a"] * (MERGED_CALLS + 5))
+    backlog.close(1)
+    first, second = backlog.take(), backlog.take()
+    assert first == calls[:MERGED_CALLS]
+    assert second == calls[MERGED_CALLS:]
+    assert backlog.take() is None
+
+
+def test_nothing_is_lost_among_threads() -> None:
+    """With several threads taking and putting, each call is taken once."""
+    backlog = Backlog()
+    taken: list[HandCall] = []
+    lock = threading.Lock()
+
+    def work() -> None:
+        while (batch := backlog.take()) is not None:
+            with lock:
+                taken.extend(batch)  # type: ignore[arg-type]
+
+    def produce(offset: int) -> Callable[[], None]:
+        def run() -> None:
+            for number in range(500):
+                call = HandCall(f"{offset + number}", b"")
+                call.plan_key = None if number % 3 == 0 else number % 5
+                backlog.put(call)
+
+        return run
+
+    workers = [threading.Thread(target=work) for _ in range(3)]
+    producers = [threading.Thread(target=produce(k * 500)) for k in range(3)]
+    for thread in workers + producers:
+        thread.start()
+    for thread in producers:
+        thread.join()
+    backlog.close(len(workers))
+    for thread in workers:
+        thread.join()
+    assert sorted(int(call.method) for call in taken) == list(range(1500))
