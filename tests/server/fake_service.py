@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 import pyarrow as pa
 
+from elanus.errors import ElanusError
 from elanus.schema.schema import CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
 from elanus.service import replies as a
@@ -89,6 +90,8 @@ class FakeService:
     def __init__(self) -> None:
         self.asked: list[tuple[r.Request, r.RequestContext]] = []
         self.error: BaseException | None = None
+        self.together: list[int] = []
+        self.key: Callable[[r.Request], Hashable | None] = lambda request: None
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Semaphore(0)
@@ -104,6 +107,23 @@ class FakeService:
         if self.error is not None:
             raise self.error
         return self.answer(request)
+
+    def plan_key(self, request: r.Request) -> Hashable | None:
+        """What ``key`` says; nothing shares a plan unless a test wants it."""
+        return self.key(request)
+
+    def handle_together(
+        self, requests: Sequence[r.Request], contexts: Sequence[r.RequestContext]
+    ) -> list[a.Reply | ElanusError]:
+        """An answer to each, and a note of how many came together."""
+        self.together.append(len(requests))
+        answers: list[a.Reply | ElanusError] = []
+        for request, context in zip(requests, contexts, strict=True):
+            try:
+                answers.append(self.handle(request, context))
+            except ElanusError as error:
+                answers.append(error)
+        return answers
 
     @property
     def last(self) -> r.Request:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from elanus.errors import InvalidParameter, RateLimited
 from elanus.server.grpc.backlog import MERGED_CALLS, Backlog
 from elanus.server.grpc.dispatcher import Limits
 from elanus.server.grpc.handlers import Lane
 from elanus.server.grpc.messages import METHODS
 from elanus.server.grpc.status import GrpcCode
+from elanus.service import replies as a
 from elanus.service import requests as r
-from server.fake_service import FakeService
+from server.fake_service import REPLIES, FakeService
 from server.wire import SMALL, HandCall, dispatching, message
 
 WAIT_S = 20
@@ -245,6 +248,74 @@ def test_a_broken_transport_ends_no_thread() -> None:
         assert good.answered.wait(WAIT_S)
         assert dispatcher.drain(WAIT_S)
         assert dispatcher.in_flight_bytes == 0
+
+
+def metrics(query: str) -> bytes:
+    """A request that can be told from others."""
+    made = message("milvus.GetMetricsRequest", request=query)
+    payload: bytes = made.SerializeToString()
+    return payload
+
+
+def gathered(service: FakeService, queries: list[str]) -> list[SignalledCall]:
+    """Calls that wait behind another one, and are then served together."""
+    service.gate.clear()
+    service.key = lambda request: (
+        "metrics" if isinstance(request, r.GetMetrics) else None
+    )
+    first = SignalledCall("Flush", b"")
+    calls = [SignalledCall("GetMetrics", metrics(query)) for query in queries]
+    with dispatching(service) as dispatcher:
+        dispatcher.submit(first)
+        assert service.entered.acquire(timeout=WAIT_S)
+        for call in calls:
+            dispatcher.submit(call)
+        service.gate.set()
+        assert all(call.answered.wait(WAIT_S) for call in calls)
+        assert dispatcher.drain(WAIT_S)
+        assert dispatcher.in_flight_bytes == 0
+    return calls
+
+
+def reply_to(call: HandCall) -> Any:
+    """The one reply of a call."""
+    assert call.answers == 1
+    return METHODS[call.method].reply.FromString(call.replies[0])
+
+
+def test_waiting_calls_of_one_plan_are_served_together() -> None:
+    """The service gets them in one piece; each caller gets its own answer."""
+
+    def answer(request: r.Request) -> a.Reply:
+        if not isinstance(request, r.GetMetrics):
+            return REPLIES[type(request)]
+        if request.query == "bad":
+            raise InvalidParameter("bad")
+        return a.Metrics(request.query, "")
+
+    service = FakeService()
+    service.answer = answer
+    good, bad, other = gathered(service, ["1", "bad", "2"])
+    assert service.together == [3]
+    assert [reply_to(call).response for call in (good, other)] == ["1", "2"]
+    assert reply_to(bad).status.code == 1100
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(RateLimited("wait"), 8), (ZeroDivisionError("oh"), 5)]
+)
+def test_what_fails_together_is_answered_apart(error: Exception, code: int) -> None:
+    """When the whole piece fails, every caller is told."""
+
+    class Failing(FakeService):
+        """Fails with several requests at once."""
+
+        def handle_together(self, requests: object, contexts: object) -> Any:
+            """Fail."""
+            raise error
+
+    calls = gathered(Failing(), ["1", "2"])
+    assert [reply_to(call).status.code for call in calls] == [code, code]
 
 
 # --- company --------------------------------------------------------------------------

@@ -259,6 +259,7 @@ class BackgroundWork:
         finally:
             self.status.current = ""
             self._empty_trash(shard)
+            release_free_memory()
 
     def _empty_trash(self, shard: LocalShard) -> None:
         try:

@@ -20,7 +20,7 @@ from elanus.errors import DiskFull
 from elanus.storage.files import LocalFileStore
 from elanus.storage.lock import mark_worker
 
-IDLE_S = 2.0
+IDLE_S = 0.5
 PARENT_CHECK_S = 1.0
 
 

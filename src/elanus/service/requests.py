@@ -1,13 +1,13 @@
 """The narrow waist: one frozen dataclass per operation, whatever wire it came by.
 
 Values are plain Python, NumPy or Arrow; names are as the caller wrote them, unresolved
-and unchecked. Answers are in :mod:`elanus.service.replies`; what requests are made of, in
-:mod:`elanus.service.request_parts`, can be had from here, too.
+and unchecked. What they are made of, in :mod:`elanus.service.request_parts`, can be had
+from here, too; answers are in :mod:`elanus.service.replies`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -69,6 +69,20 @@ class Service(Protocol):
         Raises:
             NotAuthenticated, PermissionDenied: the caller may not; ends the call.
             ElanusError: anything else that went wrong; becomes a part of the answer.
+        """
+        ...
+
+    def plan_key(self, request: Request) -> Hashable | None:
+        """Requests of equal keys may be handled together; ``None`` for alone."""
+        ...
+
+    def handle_together(
+        self, requests: Sequence[Request], contexts: Sequence[RequestContext]
+    ) -> Sequence[Reply | ElanusError]:
+        """Answers to requests of one :meth:`plan_key`: what each would have alone.
+
+        Raises:
+            ElanusError: what went wrong for all of them.
         """
         ...
 

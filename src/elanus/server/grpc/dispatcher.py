@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from elanus.errors import ElanusError, InternalError
@@ -25,10 +25,10 @@ from elanus.server.grpc.status import (
     unknown_method,
 )
 from elanus.server.grpc.transport import Call, Metadata
+from elanus.service.replies import Reply
 from elanus.service.requests import (
     NotAuthenticated,
     PermissionDenied,
-    Request,
     RequestContext,
     Service,
 )
@@ -124,7 +124,7 @@ class Dispatcher:
     def answer(self, call: Call) -> None:
         """Serve a call in the caller's own thread."""
         if self._admit(call) is not None:
-            self._serve(call)
+            self._serve([call])
 
     def drain(self, grace_s: float) -> bool:
         """Refuse new calls and wait for those at work; false if time ran out."""
@@ -193,6 +193,7 @@ class Dispatcher:
             message = METHODS[call.method].request.FromString(call.payload)
             call.request = handler.decode(message, database_of(call.metadata))
             call.payload = b""
+            call.plan_key = self._service.plan_key(call.request)
             return True
         except DecodeError as error:
             call.fail(
@@ -209,39 +210,72 @@ class Dispatcher:
     def _work(self, backlog: Backlog) -> None:
         self.limits.on_thread_start()
         while (calls := backlog.take()) is not None:
-            for call in calls:
-                try:
-                    self._serve(call)
-                except Exception:  # noqa: BLE001 (a dead thread is missing for good)
-                    _log.exception("%s could not be answered", call.method)
+            try:
+                self._serve(calls)
+            except Exception:  # noqa: BLE001 (a dead thread is missing for good)
+                _log.exception("%s could not be answered", calls[0].method)
 
-    def _serve(self, call: Call) -> None:
+    def _serve(self, calls: list[Call]) -> None:
+        """Answer calls of one plan key, or a single one."""
         try:
-            if call.is_cancelled:
-                return
-            if call.deadline is not None and self.monotonic() >= call.deadline:
-                call.fail(GrpcCode.DEADLINE_EXCEEDED, "deadline exceeded in the queue")
-                return
-            handler = HANDLERS[call.method]
-            if call.request is None and not self._decode(call, handler):
-                return
-            assert call.request is not None
-            self._run(call, call.request, handler)
+            wanted = [call for call in calls if self._is_wanted(call)]
+            if len(wanted) == 1:
+                self._run(wanted[0])
+            elif wanted:
+                self._run_together(wanted)
         finally:
-            self._release(call)
+            for call in calls:
+                self._release(call)
 
-    def _run(self, call: Call, request: Request, handler: Handler) -> None:
+    def _is_wanted(self, call: Call) -> bool:
+        """Whether somebody waits for the answer, and there is a request to answer."""
+        if call.is_cancelled:
+            return False
+        if call.deadline is not None and self.monotonic() >= call.deadline:
+            call.fail(GrpcCode.DEADLINE_EXCEEDED, "deadline exceeded in the queue")
+            return False
+        return call.request is not None or self._decode(call, HANDLERS[call.method])
+
+    def _run(self, call: Call) -> None:
+        assert call.request is not None
         try:
-            context = context_of(call)
-            call.respond(handler.encode(self._service.handle(request, context)))
-        except NotAuthenticated as error:
-            call.fail(GrpcCode.UNAUTHENTICATED, str(error))
-        except PermissionDenied as error:
-            call.fail(GrpcCode.PERMISSION_DENIED, str(error))
+            answer = self._service.handle(call.request, context_of(call))
         except ElanusError as error:
-            self._respond_with_error(call, error)
+            self._send(call, error)
         except Exception as error:  # noqa: BLE001 (told to the client and the log)
             self._respond_with_surprise(call, error)
+        else:
+            self._send(call, answer)
+
+    def _run_together(self, calls: list[Call]) -> None:
+        requests = [call.request for call in calls if call.request is not None]
+        contexts = [context_of(call) for call in calls]
+        answers: Sequence[Reply | ElanusError]
+        try:
+            answers = self._service.handle_together(requests, contexts)
+        except ElanusError as error:
+            answers = [error] * len(calls)
+        except Exception as error:  # noqa: BLE001 (told to the clients and the log)
+            for call in calls:
+                self._respond_with_surprise(call, error)
+            return
+        for call, answer in zip(calls, answers, strict=True):
+            self._send(call, answer)
+
+    def _send(self, call: Call, answer: Reply | ElanusError) -> None:
+        if isinstance(answer, NotAuthenticated):
+            call.fail(GrpcCode.UNAUTHENTICATED, str(answer))
+        elif isinstance(answer, PermissionDenied):
+            call.fail(GrpcCode.PERMISSION_DENIED, str(answer))
+        elif isinstance(answer, ElanusError):
+            self._respond_with_error(call, answer)
+        else:
+            try:
+                content = HANDLERS[call.method].encode(answer)
+            except Exception as error:  # noqa: BLE001 (told to the client and the log)
+                self._respond_with_surprise(call, error)
+            else:
+                call.respond(content)
 
     def _respond_with_error(self, call: Call, error: ElanusError) -> None:
         reply = error_reply(METHODS[call.method], error)
