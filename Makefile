@@ -47,8 +47,9 @@ format: setup  ## mend what the formatter and the linter can
 	@$(RUN) ruff check --fix-only --quiet
 	@$(RUN) ruff format
 
-reference: setup  ## write docs/reference.md from the tables in the code
+reference: setup  ## write the tables of docs/ from those in the code
 	@$(RUN) python docs/make_reference.py
+	@$(RUN) python docs/make_compatibility.py
 
 bench: setup  ## the figures of the README, as ratios; SCALE=small for a quick look
 	@$(RUN) python -m bench.run --scale $(or $(SCALE),full)

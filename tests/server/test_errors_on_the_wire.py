@@ -46,6 +46,7 @@ def test_an_error_is_never_success(kind: type[ElanusError]) -> None:
     ("error", "legacy", "name"),
     [
         (errors.CollectionNotFound("c"), 4, "CollectionNotExists"),
+        (errors.CollectionUnknown("c"), 1, "UnexpectedError"),
         (errors.IndexNotFound(collection="c"), 25, "IndexNotExist"),
         (errors.RateLimited("wait"), 49, "RateLimit"),
         (errors.InvalidParameter("x"), 5, "IllegalArgument"),

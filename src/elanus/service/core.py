@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from elanus.database.database import Database
 from elanus.engine.collection import Collection
@@ -15,10 +16,12 @@ from elanus.errors import CollectionNotFound
 from elanus.schema.check import check_collection_name
 from elanus.service.compactions import Compactions
 from elanus.service.cursors import Cursors
+from elanus.service.remembered import Remembered
 from elanus.service.requests import CollectionRequest
 
 RandomId = Callable[[], int]
 NODE_ID = 1
+SEARCH_PLANS = 1024
 DEFAULT_RESOURCE_GROUP = "__default_resource_group"
 
 
@@ -45,6 +48,7 @@ class Core:
         random_id: a random number of 64 bits.
         cursors: places of search iterators.
         compactions: those that clients asked for.
+        search_plans: plans of searches asked for lately, filled by their operation.
     """
 
     database: Database
@@ -52,6 +56,9 @@ class Core:
     identity: Identity = field(default_factory=Identity)
     cursors: Cursors = field(default_factory=Cursors)
     compactions: Compactions = field(default_factory=Compactions)
+    search_plans: Remembered[Any] = field(
+        default_factory=lambda: Remembered(SEARCH_PLANS)
+    )
 
     def collection(self, request: CollectionRequest) -> Collection:
         """The collection that a request names, by its own name or an alias.

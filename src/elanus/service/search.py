@@ -10,34 +10,22 @@ import numpy as np
 import pyarrow as pa
 
 from elanus.engine.collection import Collection
-from elanus.engine.read.plan import (
-    QueryRequest,
-    SearchPlan,
-    SearchRequest,
-    vector_field,
-)
+from elanus.engine.read.plan import QueryRequest, SearchPlan
 from elanus.engine.version import Version
-from elanus.errors import InvalidParameter, UnsupportedOperation
+from elanus.errors import InvalidParameter
 from elanus.schema import limits
 from elanus.schema.codecs import check_finite
 from elanus.schema.columns import Vectors, from_arrow
 from elanus.schema.schema import FieldSchema
 from elanus.service.core import Core
-from elanus.service.output import COUNT, Shape, columns_of, shape_of
-from elanus.service.reading import (
-    check_iterated,
-    partitions_to_read,
-    refuse_unbuilt,
-    session_ts,
-    version_at,
-    without_growing,
-)
+from elanus.service.output import Shape, columns_of
+from elanus.service.reading import session_ts, version_at, without_growing
 from elanus.service.replies import SearchReply
-from elanus.service.requests import Queries, Search, SearchOptions
-from elanus.service.search_iterator import Walk, check_walk, next_batch
+from elanus.service.requests import Queries, Search
+from elanus.service.search_iterator import Walk, next_batch
+from elanus.service.search_plan import find_plan, with_filter
 
 FLOAT_VECTOR = 101
-_UNBUILT = ("group_by_fields", "order_by_fields", "json_path")
 _PLACEHOLDERS = {
     21: "VARCHAR",
     100: "VECTOR_BINARY",
@@ -126,32 +114,11 @@ def prepare(core: Core, request: Search) -> Prepared:
     Raises: as :func:`search`.
     """
     collection = core.collection(request)
-    definition, options = collection.definition, request.options
-    _check_options(options)
-    partitions = partitions_to_read(definition, request.partitions, "search")
-    if any(name.lower() == COUNT for name in request.output_fields):
-        raise InvalidParameter("aggregates are not supported in search request")
-    shape = shape_of(definition.schema, request.output_fields, with_key=False)
-    field = vector_field(definition.schema, options.anns_field)
-    _check_metric(definition.metric_of(field.id), options.metric_type)
-    limit = options.limit
-    if options.iterator is not None:
-        check_iterated(collection, options.collection_id)
-        limit = min(limit, limits.LIMIT)
-    plan = collection.plan_search(
-        SearchRequest(
-            limit=limit,
-            offset=options.offset,
-            field=field.name,
-            filter=request.filter,
-            filter_params=request.filter_params,
-            partitions=partitions,
-            params=options.params,
-        )
-    )
+    planned = find_plan(core, collection, request)
+    plan = with_filter(planned, request)
     version = _version(collection, request)
-    queries = queries_of(collection, version, field, request)
-    return Prepared(request, collection, version, plan, shape, queries)
+    queries = queries_of(collection, version, plan.field, request)
+    return Prepared(request, collection, version, plan, planned.shape, queries)
 
 
 def rounded(scores: Vectors, places: int) -> Vectors:
@@ -164,25 +131,6 @@ def rounded(scores: Vectors, places: int) -> Vectors:
         np.float32
     )
     return out
-
-
-def _check_options(options: SearchOptions) -> None:
-    if not -1 <= options.round_decimal <= 6:
-        raise InvalidParameter(
-            f"round_decimal [{options.round_decimal}] is invalid, should be -1 or an "
-            f"integer in range [0, 6]"
-        )
-    if options.group_by_field:
-        raise UnsupportedOperation("group_by_field in a search")
-    if options.extra:
-        refuse_unbuilt(options.extra, _UNBUILT)
-    if options.iterator is not None and options.iterator.is_v2:
-        check_walk(options.iterator, options.offset)
-
-
-def _check_metric(known: str, asked: str) -> None:
-    if asked and asked.upper() != known:
-        raise InvalidParameter("metric type not match", expected=known, actual=asked)
 
 
 def _version(collection: Collection, request: Search) -> Version:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from elanus.errors import ElanusError, RateLimited
+from elanus.errors import CollectionUnknown, ElanusError, RateLimited
 from elanus.server.grpc.messages import SERVICE, Message, Method, message_class
 
 _UNEXPECTED = 1
@@ -65,8 +65,13 @@ def unknown_method(name: str) -> str:
 def status_of(error: ElanusError) -> Message:
     """An error as a ``Status``."""
     text = str(error).encode("utf-8", "replace").decode()
+    legacy = _LEGACY_CODE.get(error.code, _UNEXPECTED)
+    if isinstance(error, CollectionUnknown):
+        # clients of 2.2 ask by describing, and know "no such collection" by this number
+        # and the text; later ones by the code
+        legacy = _UNEXPECTED
     status = message_class("common.Status")(
-        error_code=_LEGACY_CODE.get(error.code, _UNEXPECTED),
+        error_code=legacy,
         reason=text,
         code=error.code,
         # a caller's fault is not mended by repeating it

@@ -1,0 +1,84 @@
+"""Writes the table of remote procedures into ``docs/compatibility.md``.
+
+Which methods there are comes from the protocol's descriptors, and what becomes of each
+from the server's table of handlers; only the remarks are kept here. ``make reference``
+runs it, and a test compares the page.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from elanus.server.grpc.handlers import ABSENT, HANDLERS
+from elanus.server.grpc.messages import METHODS
+
+PAGE = Path(__file__).with_name("compatibility.md")
+BEGIN = "<!-- methods: written by make reference -->\n"
+END = "<!-- end of methods -->\n"
+
+# What differs from Milvus on purpose, or is done in part.
+REMARKS = {
+    "AlterCollectionSchema": "clients fall back to AddCollectionField",
+    "Connect": "every credential is accepted",
+    "CreateCollection": "properties without effect here are kept and told; TTL, "
+    "`ttl_field`, `query_mode`, namespaces, partition and clustering keys, functions "
+    "and struct arrays are refused (3000)",
+    "CreateIndex": "of the kinds for float vectors FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, "
+    "HNSW and AUTOINDEX; scalar kinds are checked, kept and told, and filters scan "
+    "columns; JSON paths and dynamic keys are refused (3000)",
+    "Delete": "a filter that is not of keys needs a loaded collection",
+    "DescribeCollection": "an unknown name has code 100 and error code 4",
+    "Flush": "complete when it is answered; no rate limit",
+    "GetCollectionStatistics": "counts live rows at once, those in memory too",
+    "GetFlushAllState": "always true",
+    "GetFlushState": "always true",
+    "GetLoadingProgress": "100 at once",
+    "GetPartitionStatistics": "counts live rows at once, those in memory too",
+    "GetPersistentSegmentInfo": "a segment holds rows of several partitions; its "
+    "partition is -1 then",
+    "GetQuerySegmentInfo": "as GetPersistentSegmentInfo",
+    "Insert": "full-length data with nulls is taken, too",
+    "LoadCollection": "immediate; `load_fields` is checked, and fields left out can be "
+    "read all the same; one replica",
+    "LoadPartitions": "as LoadCollection",
+    "ManualCompaction": "the target size is not looked at; compactions run one by one",
+    "Query": "`order_by_fields`, `group_by_fields` and aggregates but `count(*)` are "
+    "refused (3000)",
+    "Search": "returns `limit` rows where there are; iterators lose no row of equal "
+    "score; grouping, ordering, rerank functions, highlighting and aggregation are "
+    "refused (3000)",
+    "Upsert": "with auto ids the given key is kept, so that the change is atomic; "
+    "partial update is refused (3000)",
+}
+DONE = "done"
+REFUSED = "not built: code 10, *service unimplemented*"
+UNKNOWN = "gRPC's UNIMPLEMENTED, as Milvus"
+
+
+def state_of(method: str) -> str:
+    """What becomes of a call."""
+    if method in HANDLERS:
+        return DONE
+    return UNKNOWN if method in ABSENT else REFUSED
+
+
+def table() -> str:
+    """One row per method of the protocol."""
+    lines = ["| method | state | remark |", "| --- | --- | --- |"]
+    for method in sorted(METHODS):
+        lines.append(f"| {method} | {state_of(method)} | {REMARKS.get(method, '')} |")
+    n_done = sum(method in HANDLERS for method in METHODS)
+    head = f"{n_done} of the protocol's {len(METHODS)} methods are done.\n\n"
+    return head + "\n".join(lines) + "\n"
+
+
+def page() -> str:
+    """The whole page, its table renewed."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

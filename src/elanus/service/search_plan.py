@@ -1,0 +1,120 @@
+"""What of a search depends on its parameters only: checked once, then remembered.
+
+Programs send the same parameters again and again, with other vectors and other filters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from elanus.engine.collection import Collection
+from elanus.engine.definition import CollectionDefinition
+from elanus.engine.read.plan import (
+    SearchPlan,
+    SearchRequest,
+    bind_filter,
+    vector_field,
+)
+from elanus.errors import InvalidParameter, UnsupportedOperation
+from elanus.schema import limits
+from elanus.service.core import Core
+from elanus.service.output import COUNT, Shape, shape_of
+from elanus.service.reading import check_iterated, partitions_to_read, refuse_unbuilt
+from elanus.service.requests import Search, SearchOptions
+from elanus.service.search_iterator import check_walk
+
+_UNBUILT = ("group_by_fields", "order_by_fields", "json_path")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSearch:
+    """A search without its vectors and its filter.
+
+    Attributes:
+        definition, options: what it was made of; it holds for these objects only.
+    """
+
+    definition: CollectionDefinition
+    options: SearchOptions
+    plan: SearchPlan
+    shape: Shape
+
+
+def find_plan(core: Core, collection: Collection, request: Search) -> PlannedSearch:
+    """The plan of a search, its filter left out.
+
+    Raises:
+        InvalidParameter, CollectionNotLoaded, PartitionNotLoaded.
+        UnsupportedOperation: it asks for what Elanus does not do.
+    """
+    definition, options = collection.definition, request.options
+    # by identity: wires keep the options of equal texts as one object
+    key = (definition.id, id(options), request.partitions, request.output_fields)
+    known: PlannedSearch | None = core.search_plans.find(key)
+    if (
+        known is not None
+        and known.options is options
+        and known.definition is definition
+    ):
+        return known
+    planned = _planned(collection, definition, request)
+    core.search_plans.keep(key, planned)
+    return planned
+
+
+def with_filter(planned: PlannedSearch, request: Search) -> SearchPlan:
+    """The whole plan of a search.
+
+    Raises:
+        QueryPlanError: the filter does not parse or bind.
+    """
+    if not request.filter:
+        return planned.plan
+    schema = planned.definition.schema
+    predicate = bind_filter(schema, request.filter, request.filter_params)
+    return replace(planned.plan, predicate=predicate)
+
+
+def _planned(
+    collection: Collection, definition: CollectionDefinition, request: Search
+) -> PlannedSearch:
+    options = request.options
+    _check_options(options)
+    partitions = partitions_to_read(definition, request.partitions, "search")
+    if any(name.lower() == COUNT for name in request.output_fields):
+        raise InvalidParameter("aggregates are not supported in search request")
+    shape = shape_of(definition.schema, request.output_fields, with_key=False)
+    field = vector_field(definition.schema, options.anns_field)
+    metric = definition.metric_of(field.id)
+    if options.metric_type and options.metric_type.upper() != metric:
+        raise InvalidParameter(
+            "metric type not match", expected=metric, actual=options.metric_type
+        )
+    limit = options.limit
+    if options.iterator is not None:
+        check_iterated(collection, options.collection_id)
+        limit = min(limit, limits.LIMIT)
+    plan = collection.plan_search(
+        SearchRequest(
+            limit=limit,
+            offset=options.offset,
+            field=field.name,
+            partitions=partitions,
+            params=options.params,
+        )
+    )
+    return PlannedSearch(definition, options, plan, shape)
+
+
+def _check_options(options: SearchOptions) -> None:
+    if not -1 <= options.round_decimal <= 6:
+        raise InvalidParameter(
+            f"round_decimal [{options.round_decimal}] is invalid, should be -1 or an "
+            f"integer in range [0, 6]"
+        )
+    if options.group_by_field:
+        raise UnsupportedOperation("group_by_field in a search")
+    if options.extra:
+        refuse_unbuilt(options.extra, _UNBUILT)
+    if options.iterator is not None and options.iterator.is_v2:
+        check_walk(options.iterator, options.offset)
