@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from elanus.config import Settings
     from elanus.embedded.collection import Collection, Snapshot
     from elanus.embedded.database import Database, open
+    from elanus.embedded.lite import install
+    from elanus.embedded.milvus import AsyncMilvusClient, MilvusClient
     from elanus.errors import ElanusError
     from elanus.schema.schema import CollectionSchema, FieldSchema
     from elanus.schema.types import DataType
@@ -19,26 +21,32 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AsyncMilvusClient": "elanus.embedded.milvus",
     "Collection": "elanus.embedded.collection",
     "CollectionSchema": "elanus.schema.schema",
     "DataType": "elanus.schema.types",
     "Database": "elanus.embedded.database",
     "ElanusError": "elanus.errors",
     "FieldSchema": "elanus.schema.schema",
+    "MilvusClient": "elanus.embedded.milvus",
     "Settings": "elanus.config",
     "Snapshot": "elanus.embedded.collection",
+    "install": "elanus.embedded.lite",
     "open": "elanus.embedded.database",
 }
 
 __all__ = [
+    "AsyncMilvusClient",
     "Collection",
     "CollectionSchema",
     "DataType",
     "Database",
     "ElanusError",
     "FieldSchema",
+    "MilvusClient",
     "Settings",
     "Snapshot",
+    "install",
     "open",
 ]
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from elanus.app import OpenDatabase, World, open_database
 from elanus.config import Settings
 from elanus.database.reports import collection_stats
+from elanus.distance.native import use_one_thread
 from elanus.errors import ElanusError, InvalidParameter
-from elanus.server.grpc.dispatcher import Dispatcher
+from elanus.server.grpc.dispatcher import Dispatcher, Limits
 from elanus.server.grpc.transport import Transport
 from elanus.server.http import HttpPort
 from elanus.service.core import Core
@@ -68,7 +69,9 @@ class Server:
                 observe=self._observe,
             )
             self.telemetry = Telemetry(self._gauges)
-            self._dispatcher = Dispatcher(self._service)
+            self._dispatcher = Dispatcher(
+                self._service, Limits(on_thread_start=use_one_thread)
+            )
             self._is_stopping = threading.Event()
             self._start_ports(options)
         except BaseException:
@@ -108,7 +111,7 @@ class Server:
         self._is_stopping.set()
         try:
             self._transport.stop(grace_s)
-            self._dispatcher.close()
+            self._dispatcher.close(grace_s)
             self._http.stop()
         finally:
             self._opened.close()

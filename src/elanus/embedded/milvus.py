@@ -1,0 +1,130 @@
+"""pymilvus' own clients on a database folder; needs the extra ``milvus``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import weakref
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from elanus.embedded.sharing import Lease, lease
+from elanus.errors import InvalidParameter
+
+if TYPE_CHECKING:
+    import pymilvus
+
+
+def MilvusClient(uri: str | os.PathLike[str], **options: Any) -> pymilvus.MilvusClient:
+    """A ``pymilvus.MilvusClient`` on the database in a folder.
+
+    Several clients, of this process and of others, may have a folder open at once; the
+    last ``close()`` closes it. From pymilvus 2.6 on, calls do not pass a socket while
+    this process owns the database.
+
+    Args:
+        uri: the folder; created when missing. A name ending in ``.db`` is a habit.
+        options: what ``pymilvus.MilvusClient`` takes beside the address.
+
+    Raises:
+        ImportError: pymilvus is not installed.
+        InvalidParameter: ``uri`` is an address of a server.
+        FormatError: the path holds something that is not ours; it is left as it is.
+        LockedError: it is open somewhere in a way that cannot be shared.
+        CorruptionError: a file is damaged or missing; the message names it.
+    """
+    library = _pymilvus()
+    held = lease(_path(uri))
+    try:
+        if _has_dedicated_connections():
+            return _direct_client(library, held, options)
+        client = library.MilvusClient(uri=held.shared.address, **options)
+    except BaseException:
+        held.release()
+        raise
+    own_close = client.close
+
+    def close() -> None:
+        try:
+            own_close()
+        finally:
+            held.release()
+
+    client.close = close
+    weakref.finalize(client, held.release)
+    return client
+
+
+def AsyncMilvusClient(
+    uri: str | os.PathLike[str], **options: Any
+) -> pymilvus.AsyncMilvusClient:
+    """A ``pymilvus.AsyncMilvusClient`` on the database in a folder, over a socket.
+
+    Args and Raises: as :func:`MilvusClient`.
+    """
+    library = _pymilvus()
+    held = lease(_path(uri))
+    try:
+        if _has_dedicated_connections():
+            from elanus.embedded.channel import CHANNEL_OPTIONS
+
+            given = options.pop("grpc_options", {})
+            options |= {"dedicated": True, "grpc_options": {**CHANNEL_OPTIONS, **given}}
+        client = library.AsyncMilvusClient(uri=held.shared.address, **options)
+    except BaseException:
+        held.release()
+        raise
+    own_close = client.close
+
+    async def close() -> None:
+        try:
+            await own_close()
+        finally:
+            await asyncio.to_thread(held.release)
+
+    client.close = close
+    weakref.finalize(client, held.release)
+    return client
+
+
+def _direct_client(library: ModuleType, held: Lease, options: dict[str, Any]) -> Any:
+    """A client whose connection is a channel of ours, and its own."""
+    from elanus.embedded.channel import SharedChannel
+
+    channel = SharedChannel(held)
+    client = library.MilvusClient(
+        uri=held.shared.address, **{**options, "dedicated": True, "channel": channel}
+    )
+    # Closing the connection closes the channel. The library keeps every dedicated one
+    # until then, so that a forgotten client would hold its database open.
+    weakref.finalize(client, client._manager.release, client._handler)
+    return client
+
+
+def _pymilvus() -> ModuleType:
+    try:
+        import pymilvus
+    except ImportError as error:
+        raise ImportError(
+            "this needs pymilvus: pip install 'elanus[milvus]', or use elanus.open()"
+        ) from error
+    return pymilvus
+
+
+def _has_dedicated_connections() -> bool:
+    """Whether a client can be given a connection of its own; 2.6.0 cannot."""
+    try:
+        from pymilvus.client import connection_manager
+    except ImportError:
+        return False
+    return hasattr(connection_manager, "ConnectionManager")
+
+
+def _path(uri: str | os.PathLike[str]) -> str:
+    path = os.fspath(uri)
+    if "://" in path or path.startswith("unix:"):
+        raise InvalidParameter(
+            f"{path!r} is an address, and Elanus opens a folder: use "
+            f"pymilvus.MilvusClient for a server"
+        )
+    return path
