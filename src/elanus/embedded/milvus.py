@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -103,12 +104,13 @@ def _direct_client(library: ModuleType, held: Lease, options: dict[str, Any]) ->
 
 def _pymilvus() -> ModuleType:
     try:
-        import pymilvus
-    except ImportError as error:
+        return import_module("pymilvus")
+    except ModuleNotFoundError as error:
+        if error.name != "pymilvus":
+            raise
         raise ImportError(
             "this needs pymilvus: pip install 'elanus[milvus]', or use elanus.open()"
         ) from error
-    return pymilvus
 
 
 def _has_dedicated_connections() -> bool:

@@ -44,7 +44,9 @@ def create_index(core: Core, request: r.CreateIndex) -> Done:
         raise InvalidParameter(
             f"index params size exceeds limit: {size} > {limits.INDEX_PARAMS_BYTES}"
         )
-    collection = core.collection(request)
+    core.database.need_open()
+    # Milvus looks the name up without a look at how it is spelled
+    collection = core.database.directory.resolve(request.collection, request.database)
     field = _field(collection, request.field)
     present = collection.definition.indexes.get(field.id)
     name = request.index or (field.name if present is None else present.name)

@@ -30,12 +30,12 @@ def partitions_to_read(
         InvalidParameter: there is no such partition.
         CollectionNotLoaded, PartitionNotLoaded: load it first.
     """
-    loaded = definition.loaded
-    if loaded is None:
-        raise CollectionNotLoaded(definition.id).within(f"failed to {operation}")
     for name in names:
         if name not in definition.partitions:
             raise InvalidParameter(f"partition name {name} not found")
+    loaded = definition.loaded
+    if loaded is None:
+        raise CollectionNotLoaded(definition.id).within(f"failed to {operation}")
     if loaded.partitions is None:
         return names
     ids = loaded_partitions(definition)

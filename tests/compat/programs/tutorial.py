@@ -36,7 +36,7 @@ def refusal(action, *arguments, **options):
     """The exception that the call ends with."""
     try:
         action(*arguments, **options)
-    except Exception as error:  # noqa: BLE001: each release has its own classes
+    except Exception as error:  # noqa: BLE001
         return error
     raise AssertionError(f"{action} was not refused")
 
@@ -88,7 +88,7 @@ def search(collection, vectors):
         consistency_level="Strong",
     )
     assert len(found) == len(ids)
-    for pk, hits in zip(ids, found):
+    for pk, hits in zip(ids, found, strict=True):
         distances = list(hits.distances)
         assert len(hits) == 5 and hits.ids[0] == pk, (pk, hits)
         assert distances[0] < 1e-3 and distances == sorted(distances), distances
