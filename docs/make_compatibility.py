@@ -24,8 +24,8 @@ REMARKS = {
     "`ttl_field`, `query_mode`, namespaces, partition and clustering keys, functions "
     "and struct arrays are refused (3000)",
     "CreateIndex": "of the kinds for float vectors FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, "
-    "HNSW and AUTOINDEX; scalar kinds are checked, kept and told, and filters scan "
-    "columns; JSON paths and dynamic keys are refused (3000)",
+    "HNSW and AUTOINDEX; those of scalars and JSON paths are checked, kept and told, "
+    "and filters scan columns",
     "Delete": "a filter that is not of keys needs a loaded collection",
     "DescribeCollection": "an unknown name has code 100 and error code 4",
     "Flush": "complete when it is answered; no rate limit",
@@ -47,7 +47,8 @@ REMARKS = {
     "Search": "returns `limit` rows where there are; iterators lose no row of equal "
     "score; grouping, ordering, rerank functions, highlighting and aggregation are "
     "refused (3000)",
-    "Upsert": "with auto ids the given key is kept, so that the change is atomic; "
+    "Upsert": "replaces the key's rows in all partitions; with auto ids the given key "
+    "is kept, so that the change is atomic; "
     "partial update is refused (3000)",
 }
 DONE = "done"

@@ -10,12 +10,10 @@ import fcntl
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 PYTHON = "3.11"
 INSTALL_SECONDS = 300.0
-ATTEMPTS = 3
 
 # What pymilvus' first releases import. Their own pins (grpcio 1.37, pandas 1.1) have
 # no wheel for a Python that is still supported, hence without their dependencies.
@@ -42,8 +40,7 @@ _UNREACHABLE = (
     "error sending request",
     "dns error",
     "tcp connect error",
-    "Could not connect",
-    "Network connectivity is disabled",
+    "the network was disabled",
     "operation timed out",
 )
 
@@ -65,6 +62,11 @@ def environments_folder() -> Path:
     return Path(cache) / "elanus" / "compat-envs"
 
 
+def is_made(release: str) -> bool:
+    """Whether the environment of this release needs no installation any more."""
+    return (_environment(release) / "complete").exists()
+
+
 def python_with(release: str) -> Path:
     """The interpreter of the environment that holds this release of pymilvus.
 
@@ -78,7 +80,7 @@ def python_with(release: str) -> Path:
     """
     folder = environments_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    environment = folder / f"pymilvus-{release}"
+    environment = _environment(release)
     python = environment / "bin" / "python"
     complete = environment / "complete"
     with (folder / f"{environment.name}.lock").open("w") as lock:
@@ -89,6 +91,10 @@ def python_with(release: str) -> Path:
             _install(python, release)
             complete.touch()
     return python
+
+
+def _environment(release: str) -> Path:
+    return environments_folder() / f"pymilvus-{release}"
 
 
 def _install(python: Path, release: str) -> None:
@@ -102,18 +108,15 @@ def _install(python: Path, release: str) -> None:
 
 
 def _uv(*arguments: str) -> None:
-    deadline = time.monotonic() + INSTALL_SECONDS
-    for attempt in range(ATTEMPTS):
-        done = subprocess.run(
-            ["uv", "--quiet", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=max(1.0, deadline - time.monotonic()),
-        )
-        if done.returncode == 0:
-            return
-        is_unreachable = any(sign in done.stderr for sign in _UNREACHABLE)
-        if is_unreachable and attempt == ATTEMPTS - 1:
-            raise IndexUnreachable(done.stderr)
-        if not is_unreachable:
-            raise InstallationFailed(f"uv {' '.join(arguments)}: {done.stderr}")
+    """Run uv, which repeats by itself what the network lost."""
+    done = subprocess.run(
+        ["uv", "--quiet", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=INSTALL_SECONDS,
+    )
+    if done.returncode == 0:
+        return
+    if any(sign in done.stderr for sign in _UNREACHABLE):
+        raise IndexUnreachable(done.stderr)
+    raise InstallationFailed(f"uv {' '.join(arguments)}: {done.stderr}")

@@ -32,6 +32,7 @@ BAD_BUILDS: list[tuple[str, dict[str, Any], str]] = [
     ("HNSW", {"M": True}, "invalid integer value, key: 'M', value: 'True'"),
     ("HNSW", {"M": [16]}, "invalid integer value, key: 'M', value: '[16]'"),
     ("HNSW", {"M": "abc"}, "invalid integer value, key: 'M', value: 'abc'"),
+    ("HNSW", {"M": "9" * 5000}, "invalid integer value, key: 'M', value: '99999"),
     ("IVF_PQ", {"m": "16.0"}, "wrong data type in json, key: 'm', value: '16.0'"),
     ("IVF_PQ", {}, "parameter `m` not found"),
     ("AUTOINDEX", {"M": 8}, "only metric type can be passed when use AutoIndex"),
@@ -40,12 +41,14 @@ BAD_SEARCHES: list[tuple[str, Any, str]] = [
     ("ef", True, "Type conflict in json: param 'ef' (true) should be integer"),
     ("ef", 32.0, "Type conflict in json: param 'ef' (32.0) should be integer"),
     ("ef", None, "Type conflict in json: param 'ef' (null) should be integer"),
-    ("ef", "32", "Type conflict in json: param 'ef' (\"32\") should be integer"),
+    ("ef", "x", "Type conflict in json: param 'ef' (\"x\") should be integer"),
+    ("ef", "9" * 5000, "should be integer"),
+    ("ef", "1", "ef(1) should be larger than k(10)"),
     ("ef", [32], "Type conflict in json: param 'ef' ([32]) should be integer"),
     ("ef", -1, "param 'ef' (-1) should be in range [1, 2147483647]"),
     ("ef", 1, "ef(1) should be larger than k(10)"),
     ("nprobe", 0, "param 'nprobe' (0) should be in range [1, 65536]"),
-    ("nprobe", "8", "Type conflict in json: param 'nprobe' (\"8\") should be integer"),
+    ("nprobe", "8.0", "json: param 'nprobe' (\"8.0\") should be integer"),
 ]
 
 
@@ -65,6 +68,13 @@ def test_bad_search_parameters(name: str, value: Any, text: str) -> None:
     with pytest.raises(SearchParameterError) as caught:
         parse_search_params(kind, {name: value}, 10)
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("HNSW", "ef"), ("IVF_FLAT", "nprobe")])
+def test_a_search_parameter_may_be_a_text(kind: str, name: str) -> None:
+    """A whole number written as a string counts as that number."""
+    as_text = parse_search_params(kind, {name: "32"}, 10)
+    assert as_text == parse_search_params(kind, {name: 32}, 10)
 
 
 def test_m_must_divide_the_dimension() -> None:
@@ -118,7 +128,7 @@ def test_search_effort(
     assert parse_search_params(kind, given, limit) == params
 
 
-@pytest.mark.parametrize("level", [0, 11, True, "2"])
+@pytest.mark.parametrize("level", [0, 11, True, "x"])
 def test_bad_levels(level: Any) -> None:
     """AUTOINDEX takes levels 1 to 10 only."""
     with pytest.raises(SearchParameterError):

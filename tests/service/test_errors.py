@@ -147,6 +147,8 @@ COLLECTIONS = [
     (r.CreateAlias(DEFAULT, "books", "1"), 1100, "Invalid collection alias: 1. the f"),
     (r.CreateAlias(DEFAULT, "books", ""), 1100, "collection alias should not be emp"),
     (r.CreateAlias(DEFAULT, "x", "y"), 100, "collection not found[database=default]"),
+    (r.CreateAlias(DEFAULT, "1x", "y"), 1100, "Invalid collection name: 1x. the firs"),
+    (r.AlterAlias(DEFAULT, "1x", "y"), 1100, "Invalid collection name: 1x. the first"),
     (r.CreateAlias(DEFAULT, "books", "bare"), 1601, "alias and collection name confl"),
     (
         r.CreateAlias(DEFAULT, "bare", "b"),
@@ -178,6 +180,11 @@ COLLECTIONS = [
 ]
 INDEXES = [
     (_index("zz", "HNSW"), 1100, "cannot create index on non-exist field: zz"),
+    (
+        r.CreateIndex(DEFAULT, "%$#", "v", "", "HNSW", "L2", {}, {}),
+        100,
+        "collection not found[database=default][collection=%$#]",
+    ),
     (_index("vector", "hnsw"), 1100, "invalid index type: hnsw"),
     (_index("vector", "HNSW", ""), 1100, "metric type not set for vector index: inva"),
     (_index("vector", "HNSW", "HAMMING"), 1100, "float vector index does not support"),
@@ -280,11 +287,21 @@ WRITES = [
     (r.Delete(DEFAULT, "bare", "", "id > 1", {}), 101, "failed to query: collection "),
     (r.Flush(DEFAULT, ("x",)), 100, "collection not found"),
     (r.ManualCompaction(DEFAULT, "x"), 100, "collection not found"),
+    (
+        r.ManualCompaction(DEFAULT, "books", target_mb=512),
+        1100,
+        "targetSize 512 MB should be greater than or equal to configMaxSize 1024 MB",
+    ),
 ]
 READS = [
     (search_request(QUERY, collection="x"), 100, "collection not found[database=def"),
     (search_request(QUERY, collection="bare"), 101, "failed to search: collection no"),
     (search_request(QUERY, partitions=("x",)), 1100, "partition name x not found"),
+    (
+        search_request(QUERY, collection="bare", partitions=("x",)),
+        1100,
+        "partition name x not found",
+    ),
     (search_request(QUERY, limit=0), 1100, "topk [0] is invalid, it should be in rang"),
     (search_request(QUERY, limit=16385), 1100, "topk [16385] is invalid"),
     (search_request(QUERY, offset=-1), 1100, "offset [-1] is invalid, it should be i"),

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from elanus.errors import CollectionNotLoaded
 from elanus.schema.types import DataType
 from elanus.service import replies as a
 from elanus.service import requests as r
@@ -204,6 +205,23 @@ def test_together_as_alone(filled: Stage) -> None:
         assert answer.counts.tolist() == alone.counts.tolist()
         assert np.allclose(answer.scores, alone.scores)
         assert by_name(answer.columns) == by_name(alone.columns)
+
+
+def test_remembered_plans_follow_the_collection(filled: Stage) -> None:
+    """The same parameters again: after a release, and under another metric."""
+    request = search_request(QUERIES)
+    first = filled.ask(request)
+    assert filled.ask(request).keys.to_pylist() == first.keys.to_pylist()
+    assert len(filled.core.search_plans) == 1
+    filled.ask(r.ReleaseCollection(DEFAULT, "books"))
+    with pytest.raises(CollectionNotLoaded):
+        filled.ask(request)
+    filled.ask(r.DropIndex(DEFAULT, "books", "vector", ""))
+    filled.index(metric="IP")
+    filled.load()
+    best = [int(np.argmax(_scores("IP", query))) for query in QUERIES]
+    found = filled.ask(request)
+    assert [found.keys[i].as_py() for i in range(0, 15, 5)] == best
 
 
 def test_what_cannot_run_together() -> None:

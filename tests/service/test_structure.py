@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from elanus.errors import (
@@ -11,6 +14,8 @@ from elanus.errors import (
     PartitionNotLoaded,
 )
 from elanus.schema import limits
+from elanus.schema.schema import CollectionSchema, FieldSchema
+from elanus.schema.types import DataType
 from elanus.service import replies as a
 from elanus.service import requests as r
 from service.stage import DEFAULT, SCHEMA, Stage, vectors
@@ -323,6 +328,76 @@ def test_scalar_indexes_change_no_answer(stage: Stage) -> None:
     stage.reopen()
     stage.ask(r.DropIndex(DEFAULT, "books", "topic", "t"))
     assert len(stage.ask(r.DescribeIndex(DEFAULT, "books", "", "")).indexes) == 1
+
+
+JSON_SCHEMA = CollectionSchema(
+    (*SCHEMA.fields, FieldSchema("meta", DataType.JSON, nullable=True))
+)
+PATHS = [
+    ("meta", "meta['a'][\"b\"]", "meta/a/b", "meta"),
+    ("meta", "meta['a'][0]", "meta/a/0", "meta"),
+    ("meta", "", "meta", "meta"),
+    ("color", "color['x']", "$meta/color/x", "color"),
+    ("color", "", "$meta/color", "color"),
+]
+
+
+def _path_index(field: str, path: str, name: str = "", **params: str) -> r.CreateIndex:
+    given = {"json_cast_type": "varchar", **params}
+    if path:
+        given["json_path"] = path
+    told = {"index_type": "INVERTED", **given}
+    return r.CreateIndex(DEFAULT, "books", field, name, "INVERTED", "", given, told)
+
+
+def test_indexes_of_json_paths(stage: Stage) -> None:
+    """Several on one field, each named by its place; kept, told and dropped."""
+    stage.create(schema=JSON_SCHEMA, is_dynamic=True)
+    stage.index()
+    for field, path, _, _ in PATHS * 2:
+        stage.ask(_path_index(field, path))
+    stage.reopen()
+    for _, path, name, field in PATHS:
+        (index,) = stage.ask(r.DescribeIndex(DEFAULT, "books", "", name)).indexes
+        assert (index.field, index.params.get("json_path", "")) == (field, path)
+        assert index.state is a.IndexState.FINISHED
+    assert len(stage.ask(r.DescribeIndex(DEFAULT, "books", "", "")).indexes) == 6
+    for _, _, name, _ in PATHS:
+        stage.ask(r.DropIndex(DEFAULT, "books", "", name))
+    (left,) = stage.ask(r.DescribeIndex(DEFAULT, "books", "", "")).indexes
+    assert left.name == "vector"
+
+
+WRONG_PATHS = [
+    (_path_index("meta", "1"), "cannot parse identifier: 1"),
+    (_path_index("meta", "/"), "mismatched input '/'"),
+    (_path_index("meta", "other['a']"), "cannot parse identifier: other"),
+    (_path_index("meta", "meta['a'", ""), "cannot parse identifier: meta"),
+    (_path_index("meta", "", json_cast_type="INT8"), "json_cast_type INT8 is not sup"),
+    (
+        _path_index("meta", "", json_cast_function="STRING_TO_DOUBLE"),
+        "json_cast_function STRING_TO_DOUBLE is not supported for json_cast_type VARC",
+    ),
+    (
+        replace(_path_index("meta", ""), index_type="TRIE"),
+        "TRIE are only supported on varchar field",
+    ),
+    (_path_index("meta", "meta['a']", "second"), "creating multiple indexes on same"),
+    (_path_index("meta", "meta['b']", "mine"), "at most one distinct index is all"),
+]
+
+
+@pytest.mark.parametrize(("request_", "text"), WRONG_PATHS)
+def test_wrong_indexes_of_json_paths(
+    stage: Stage, request_: r.CreateIndex, text: str
+) -> None:
+    """Milvus' texts; nothing is kept."""
+    stage.create(schema=JSON_SCHEMA)
+    stage.ask(_path_index("meta", "meta['a']", "mine"))
+    collection = stage.core.named("books", DEFAULT)
+    with pytest.raises(InvalidParameter, match=re.escape(text)):
+        stage.ask(request_)
+    assert len(collection.definition.all_indexes) == 1
 
 
 def test_an_index_is_built_and_told(stage: Stage) -> None:

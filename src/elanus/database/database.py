@@ -405,8 +405,8 @@ class Database:
         self.need_writable()
         with self.ddl_lock:
             collection = self.collection(name)
-            known = collection.definition.indexes
-            present = known.get(index.field_id)
+            definition = collection.definition
+            present = definition.index_at(index.field_id, index.path)
             if present is not None and present.asks_the_same_as(index):
                 return
             if present is not None and present.asks_the_same_as(
@@ -416,15 +416,13 @@ class Database:
                     "CreateIndex failed: creating multiple indexes on same field is "
                     "not supported"
                 )
-            if present is not None or any(
-                other.name == index.name for other in known.values()
-            ):
+            names = {other.name for other in definition.all_indexes}
+            if present is not None or index.name in names:
                 raise InvalidParameter(
                     "at most one distinct index is allowed per field"
                 )
             index = replace(index, id=self._node.ids.next())
-            indexes = {**known, index.field_id: index}
-            self.redefine(collection, replace(collection.definition, indexes=indexes))
+            self.redefine(collection, definition.with_index(index))
             self.background.forget_failures(collection.shard.id)
         self.background.wake()
 
@@ -438,21 +436,14 @@ class Database:
         self.need_writable()
         with self.ddl_lock:
             collection = self.collection(name)
-            known = collection.definition.indexes
-            chosen = [i for i in known.values() if i.name == index_name]
+            definition = collection.definition
+            chosen = [i for i in definition.all_indexes if i.name == index_name]
             if not chosen:
                 raise IndexNotFound(index=index_name)
+            self.redefine(collection, definition.without_index(chosen[0]))
+            if not chosen[0].is_built:
+                return
             field_id = chosen[0].field_id
-            indexes = {k: v for k, v in known.items() if k != field_id}
-            metrics = dict(collection.definition.default_metrics)
-            if chosen[0].metric:
-                metrics[field_id] = chosen[0].metric
-            self.redefine(
-                collection,
-                replace(
-                    collection.definition, indexes=indexes, default_metrics=metrics
-                ),
-            )
             shard = collection.shard
             with shard.manifest_lock:
                 for segment in list(shard.sealed):

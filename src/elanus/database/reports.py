@@ -59,7 +59,7 @@ def index_states(collection: Collection, status: JobStatus) -> list[dict[str, An
     present = {segment.id for segment in segments}
     least = shard.node.settings.index_rows
     states = []
-    for index in collection.definition.indexes.values():
+    for index in collection.definition.all_indexes:
         if not index.is_built:
             done, reasons = total, []
         else:

@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 import orjson
 
-from elanus.embedded.sharing import Lease, SharedDatabase
+from elanus.embedded.sharing import Lease, SharedDatabase, abandon
 from elanus.server.grpc.dispatcher import Dispatcher
 from elanus.server.grpc.inprocess import InProcessChannel
 
@@ -50,7 +50,8 @@ class SharedChannel(grpc.Channel):  # type: ignore[misc]
 
     def __init__(self, held: Lease) -> None:
         self._route = _Route(held.shared)
-        self._end = weakref.finalize(self, _end, self._route, held)
+        self._held = held
+        self._forgotten = weakref.finalize(self, abandon, held.release)
 
     def unary_unary(
         self,
@@ -82,7 +83,9 @@ class SharedChannel(grpc.Channel):  # type: ignore[misc]
 
     def close(self) -> None:
         """Give the lease back; a second call does nothing."""
-        self._end()
+        self._forgotten.detach()
+        self._route.close()
+        self._held.release()
 
     def __enter__(self) -> SharedChannel:
         return self
@@ -136,11 +139,6 @@ class _Route:
         else:
             self._channel = InProcessChannel(target)
         self._target, self._pid = target, os.getpid()
-
-
-def _end(route: _Route, held: Lease) -> None:
-    route.close()
-    held.release()
 
 
 class SharedMethod(grpc.UnaryUnaryMultiCallable):  # type: ignore[misc]

@@ -113,7 +113,7 @@ class Reader:
         request = SearchRequest(
             limit=limit,
             filter=filter,
-            output_fields=_names(output_fields),
+            output_fields=_names(output_fields) if output_fields else (),
             params=params,
             **options,
         )
@@ -212,9 +212,9 @@ class Reader:
         hits = self._engine.search(self._version(), plan, queries)
         return [
             {
-                "segment": trace.segment_id,
-                "sealed": trace.is_sealed,
-                "rows": trace.n_rows,
+                "segment": trace.view.segment.id,
+                "sealed": trace.view.segment.is_sealed,
+                "rows": trace.view.n_rows,
                 "allowed": trace.allowed,
                 "strategy": "none" if trace.strategy is None else str(trace.strategy),
             }

@@ -9,7 +9,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from elanus.embedded.sharing import Lease, lease
+from elanus.embedded.sharing import Lease, abandon, lease
 from elanus.errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ def MilvusClient(uri: str | os.PathLike[str], **options: Any) -> pymilvus.Milvus
     """A ``pymilvus.MilvusClient`` on the database in a folder.
 
     Several clients, of this process and of others, may have a folder open at once; the
-    last ``close()`` closes it. From pymilvus 2.6 on, calls do not pass a socket while
-    this process owns the database.
+    last ``close()`` closes it. With a recent pymilvus, calls do not pass a socket while
+    this process owns the database; older ones use one.
 
     Args:
         uri: the folder; created when missing. A name ending in ``.db`` is a habit.
@@ -37,7 +37,7 @@ def MilvusClient(uri: str | os.PathLike[str], **options: Any) -> pymilvus.Milvus
     library = _pymilvus()
     held = lease(_path(uri))
     try:
-        if _has_dedicated_connections():
+        if _takes_a_channel():
             return _direct_client(library, held, options)
         client = library.MilvusClient(uri=held.shared.address, **options)
     except BaseException:
@@ -52,7 +52,7 @@ def MilvusClient(uri: str | os.PathLike[str], **options: Any) -> pymilvus.Milvus
             held.release()
 
     client.close = close
-    weakref.finalize(client, held.release)
+    weakref.finalize(client, abandon, held.release)
     return client
 
 
@@ -84,7 +84,7 @@ def AsyncMilvusClient(
             await asyncio.to_thread(held.release)
 
     client.close = close
-    weakref.finalize(client, held.release)
+    weakref.finalize(client, abandon, held.release)
     return client
 
 
@@ -96,9 +96,12 @@ def _direct_client(library: ModuleType, held: Lease, options: dict[str, Any]) ->
     client = library.MilvusClient(
         uri=held.shared.address, **{**options, "dedicated": True, "channel": channel}
     )
+    manager, handler, root = client._manager, client._handler, held.shared.root
+    # After a lost call the library makes the channel anew, and forgets the old one.
+    handler._create_grpc_channel = lambda address=None: SharedChannel(lease(root))
     # Closing the connection closes the channel. The library keeps every dedicated one
     # until then, so that a forgotten client would hold its database open.
-    weakref.finalize(client, client._manager.release, client._handler)
+    weakref.finalize(client, abandon, lambda: manager.release(handler))
     return client
 
 
@@ -114,12 +117,23 @@ def _pymilvus() -> ModuleType:
 
 
 def _has_dedicated_connections() -> bool:
-    """Whether a client can be given a connection of its own; 2.6.0 cannot."""
+    """Whether a client can be given a connection of its own; the first 2.6 cannot."""
     try:
         from pymilvus.client import connection_manager
     except ImportError:
         return False
     return hasattr(connection_manager, "ConnectionManager")
+
+
+def _takes_a_channel() -> bool:
+    """Whether a client can be given a channel, and a way to make it anew."""
+    if not _has_dedicated_connections():
+        return False
+    from pymilvus.client.grpc_handler import GrpcHandler
+
+    return hasattr(GrpcHandler, "reconnect") and hasattr(
+        GrpcHandler, "_create_grpc_channel"
+    )
 
 
 def _path(uri: str | os.PathLike[str]) -> str:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import queue
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from elanus.app import OpenDatabase, World, open_database
+from elanus.app import FORMAT_FILE, OpenDatabase, World, open_database
 from elanus.config import Settings
 from elanus.embedded.sockets import answers, disown, is_address, socket_address
 from elanus.errors import ElanusError, LockedError, StorageError
@@ -27,7 +28,7 @@ from elanus.service.dispatch import LocalService
 from elanus.storage.lock import read_lock
 
 # An owner that recovers has the lock and no address yet.
-PATIENCE_S = 5.0
+PATIENCE_S = 3.0
 GRACE_S = 10.0
 HISTORY_S = 600.0  # clients read at timestamps that they were told before
 _POLL_S = 0.05
@@ -44,6 +45,7 @@ class Lease:
 
     def release(self) -> None:
         """Give it back; the last one closes the database. May be called twice."""
+        _state.release_abandoned()
         with _state.lock:
             if self._is_released:
                 return
@@ -68,6 +70,7 @@ def lease(path: str | os.PathLike[str], patience_s: float = PATIENCE_S) -> Lease
         CorruptionError: a file is damaged or missing; the message names it.
     """
     root = Path(os.path.realpath(path))
+    _state.release_abandoned()
     with _state.lock:
         shared = _state.shared.get(root)
         if shared is None:
@@ -75,6 +78,14 @@ def lease(path: str | os.PathLike[str], patience_s: float = PATIENCE_S) -> Lease
             _state.shared[root] = shared
         shared.users += 1
     return Lease(shared)
+
+
+def abandon(release: Callable[[], object]) -> None:
+    """Have something released before the next lease is given or taken back.
+
+    For finalizers: they may run amid anything, so that they must not wait for locks.
+    """
+    _state.abandoned.put(release)
 
 
 class _Owned:
@@ -183,7 +194,9 @@ class SharedDatabase:
                     self._address = address
                     self._watch()
                     return
-                if monotonic() >= until or (pid == os.getpid() and not address):
+                is_hopeless = bool(address) and not is_address(address)
+                is_hopeless |= pid == os.getpid() and not address
+                if is_hopeless or monotonic() >= until:
                     raise
             self._stopping.wait(_POLL_S)
 
@@ -202,7 +215,7 @@ class SharedDatabase:
         pause_s = _POLL_S
         while not self._stopping.wait(pause_s):
             try:
-                self._own()
+                self._own_if_there()
             except LockedError:
                 pause_s = _POLL_S
                 self._follow()
@@ -214,6 +227,11 @@ class SharedDatabase:
                 _log.info("took over %s, whose owner has ended", self.root)
                 return
 
+    def _own_if_there(self) -> None:
+        if not (self.root / FORMAT_FILE).exists():
+            raise StorageError(f"{self.root} has been deleted while it was in use")
+        self._own()
+
     def _follow(self) -> None:
         _, address = read_lock(self.root)
         if is_address(address):
@@ -224,13 +242,24 @@ class _State:
     """What this process shares.
 
     Attributes:
+        abandoned: what finalizers left to be released.
         inherited: owners in the parent, kept so that the child never ends them.
     """
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.shared: dict[Path, SharedDatabase] = {}
+        self.abandoned: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self.inherited: list[_Owned] = []
+
+    def release_abandoned(self) -> None:
+        """Release what finalizers left; not while holding the lock."""
+        while True:
+            try:
+                release = self.abandoned.get_nowait()
+            except queue.Empty:
+                return
+            release()
 
     def close(self) -> None:
         """Close every database, at the end of the process."""

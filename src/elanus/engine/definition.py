@@ -6,7 +6,7 @@ The database keeps these records durable; the engine reads them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -29,6 +29,7 @@ class IndexDefinition:
         params: build parameters as the user gave them.
         id: number of the definition; 0 until the database gives it one.
         given: all parameters as a client gave them, to be told back.
+        path: of a JSON field, which place in its documents, as a JSON pointer.
     """
 
     name: str
@@ -38,6 +39,7 @@ class IndexDefinition:
     params: Mapping[str, Any] = field(default_factory=dict)
     id: int = 0
     given: Mapping[str, str] = field(default_factory=dict)
+    path: str = ""
 
     @property
     def is_built(self) -> bool:
@@ -50,7 +52,7 @@ class IndexDefinition:
             {**d.to_dict(), "params": {k: str(v) for k, v in d.params.items()}}
             for d in (self, other)
         )
-        return mine == others
+        return mine == others and self.path == other.path
 
     def to_dict(self) -> dict[str, Any]:
         """What a built index carries: by this it is found stale."""
@@ -64,7 +66,8 @@ class IndexDefinition:
 
     def to_record(self) -> dict[str, Any]:
         """The durable form in the catalog; :class:`IndexDefinition` takes it back."""
-        return {**self.to_dict(), "id": self.id, "given": dict(self.given)}
+        record = {**self.to_dict(), "id": self.id, "given": dict(self.given)}
+        return {**record, "path": self.path} if self.path else record
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class CollectionDefinition:
 
     Attributes:
         partitions: id by name, in order of creation; ids are never reused.
-        indexes: by field id.
+        indexes: by field id, those of JSON paths left out.
         created_ts: hybrid timestamp of its creation.
         default_metrics: by field id, for fields without an index.
         database_id: the database it is in.
@@ -106,6 +109,7 @@ class CollectionDefinition:
         partition_ts: hybrid timestamp of creation by partition id; those of the first
             day are left out.
         loaded: what the server may read; ``None`` when nothing.
+        path_indexes: of places inside JSON fields, in order of creation.
     """
 
     id: int
@@ -122,6 +126,38 @@ class CollectionDefinition:
     updated_ts: int = 0
     partition_ts: Mapping[int, int] = field(default_factory=dict)
     loaded: LoadDefinition | None = None
+    path_indexes: tuple[IndexDefinition, ...] = ()
+
+    @property
+    def all_indexes(self) -> tuple[IndexDefinition, ...]:
+        """Those of fields, and those of JSON paths."""
+        return (*self.indexes.values(), *self.path_indexes)
+
+    def index_at(self, field_id: int, path: str) -> IndexDefinition | None:
+        """The index of a field, or of a path in it."""
+        if not path:
+            return self.indexes.get(field_id)
+        found = (
+            i for i in self.path_indexes if (i.field_id, i.path) == (field_id, path)
+        )
+        return next(found, None)
+
+    def with_index(self, index: IndexDefinition) -> CollectionDefinition:
+        """The same collection with one more index."""
+        if index.path:
+            return replace(self, path_indexes=(*self.path_indexes, index))
+        return replace(self, indexes={**self.indexes, index.field_id: index})
+
+    def without_index(self, index: IndexDefinition) -> CollectionDefinition:
+        """The same collection without this index; its metric stays the default."""
+        if index.path:
+            rest = tuple(i for i in self.path_indexes if i is not index)
+            return replace(self, path_indexes=rest)
+        metrics = dict(self.default_metrics)
+        if index.metric:
+            metrics[index.field_id] = index.metric
+        left = {k: v for k, v in self.indexes.items() if k != index.field_id}
+        return replace(self, indexes=left, default_metrics=metrics)
 
     def partition_id(self, name: str) -> int:
         """The id of a partition.
@@ -153,7 +189,7 @@ class CollectionDefinition:
                 "name": self.name,
                 "schema": self.schema.to_dict(),
                 "partitions": dict(self.partitions),
-                "indexes": [index.to_record() for index in self.indexes.values()],
+                "indexes": [index.to_record() for index in self.all_indexes],
                 "created_ts": self.created_ts,
                 "default_metrics": _text_keys(self.default_metrics),
                 "database_id": self.database_id,
@@ -177,7 +213,8 @@ class CollectionDefinition:
             name=data["name"],
             schema=CollectionSchema.from_dict(data["schema"]),
             partitions=data["partitions"],
-            indexes={index.field_id: index for index in indexes},
+            indexes={index.field_id: index for index in indexes if not index.path},
+            path_indexes=tuple(index for index in indexes if index.path),
             created_ts=data["created_ts"],
             default_metrics={int(k): v for k, v in data["default_metrics"].items()},
             database_id=data.get("database_id", DEFAULT_DATABASE_ID),

@@ -16,7 +16,7 @@ from elanus.errors import InvalidParameter, RequestError
 from elanus.index.base import SearchParams
 
 INT_MAX = 2**31 - 1
-_INTEGER = re.compile(r"[+-]?\d+")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?\d+\.\d*")
 
 
@@ -124,12 +124,7 @@ def parse_search_params(
     if parameter.name not in given:
         level = _level(given) if kind == "AUTOINDEX" else 1
         return SearchParams(level=level)
-    value = given[parameter.name]
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise SearchParameterError(
-            f"Type conflict in json: param '{parameter.name}' ({json.dumps(value)}) "
-            "should be integer"
-        )
+    value = _search_integer(parameter.name, given[parameter.name])
     problem = _range_problem(parameter, value)
     if problem:
         raise SearchParameterError(problem)
@@ -140,17 +135,23 @@ def parse_search_params(
 
 def _level(given: Mapping[str, Any]) -> int:
     """How much harder than measured AUTOINDEX is to try."""
-    level = given.get("level", 1)
-    if isinstance(level, bool) or not isinstance(level, int):
-        raise SearchParameterError(
-            f"Type conflict in json: param 'level' ({json.dumps(level)}) "
-            "should be integer"
-        )
+    level = _search_integer("level", given.get("level", 1))
     if not 1 <= level <= 10:
         raise SearchParameterError(
             f"Out of range in json: param 'level' ({level}) should be in range [1, 10]"
         )
     return level
+
+
+def _search_integer(name: str, value: object) -> int:
+    """A search parameter as a whole number; clients also send it as text."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        return int(value)
+    raise SearchParameterError(
+        f"Type conflict in json: param '{name}' ({json.dumps(value)}) should be integer"
+    )
 
 
 def _build_integer(name: str, value: object) -> int:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from elanus.database import aliases
 from elanus.database.aliases import collection_of_alias
 from elanus.errors import CollectionNotFound
-from elanus.schema.check import check_collection_name
+from elanus.schema.check import check_alias, check_collection_name
 from elanus.service import requests as r
 from elanus.service.core import Core
 from elanus.service.replies import AliasInfo, AliasList, Done
@@ -23,10 +20,10 @@ def create_alias(core: Core, request: r.CreateAlias) -> Done:
         InvalidParameter, DatabaseNotFound, CollectionNotFound.
         AliasConflict, AliasExists.
     """
-    with _named(request.collection):
-        aliases.create_alias(
-            core.database, request.database, request.alias, request.collection
-        )
+    _check_names(request)
+    aliases.create_alias(
+        core.database, request.database, request.alias, request.collection
+    )
     return DONE
 
 
@@ -37,21 +34,16 @@ def alter_alias(core: Core, request: r.AlterAlias) -> Done:
         InvalidParameter, DatabaseNotFound, AliasNotFound, AliasConflict.
         CollectionNotFound.
     """
-    with _named(request.collection):
-        aliases.alter_alias(
-            core.database, request.database, request.alias, request.collection
-        )
+    _check_names(request)
+    aliases.alter_alias(
+        core.database, request.database, request.alias, request.collection
+    )
     return DONE
 
 
-@contextmanager
-def _named(collection: str) -> Iterator[None]:
-    """What cannot be the name of a collection is refused as such, not as unknown."""
-    try:
-        yield
-    except CollectionNotFound:
-        check_collection_name(collection)
-        raise
+def _check_names(request: r.CreateAlias | r.AlterAlias) -> None:
+    check_alias(request.alias)
+    check_collection_name(request.collection)
 
 
 def drop_alias(core: Core, request: r.DropAlias) -> Done:

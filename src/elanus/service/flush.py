@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from elanus.clock import physical_ms
 from elanus.engine.collection import Collection
+from elanus.errors import InvalidParameter
 from elanus.service import requests as r
 from elanus.service.core import Core
 from elanus.service.replies import (
@@ -22,6 +23,7 @@ from elanus.service.replies import (
 )
 
 ALL_PARTITIONS = -1
+SEGMENT_MB = 1024  # Milvus' dataCoord.segment.maxSize
 
 
 def flush(core: Core, request: r.Flush) -> Flushed:
@@ -88,12 +90,18 @@ def manual_compaction(core: Core, request: r.ManualCompaction) -> CompactionStar
 
     Raises:
         DatabaseNotFound, CollectionNotFound.
+        InvalidParameter: smaller segments than Milvus makes are asked for.
     """
     core.database.need_writable()
     if not request.collection and request.collection_id:
         collection = core.numbered(request.collection_id)
     else:
         collection = core.collection(request)
+    if 0 < request.target_mb < SEGMENT_MB:
+        raise InvalidParameter(
+            f"targetSize {request.target_mb} MB should be greater than or equal to "
+            f"configMaxSize {SEGMENT_MB} MB"
+        )
     return core.compactions.start(core.database, collection)
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from elanus.distance.metrics import Metric
 from elanus.engine.definition import IndexDefinition
-from elanus.errors import InvalidParameter, MissingParameter, UnsupportedOperation
+from elanus.errors import InvalidParameter, UnsupportedOperation
 from elanus.index.registry import AUTOINDEX, KINDS, index_kind
 from elanus.schema.schema import FieldSchema
 from elanus.schema.types import DataType
+from elanus.service.json_paths import JSON_KINDS, check_json_index
 
 DEFAULT_METRIC = Metric.COSINE
 _VALID = "valid index params"
@@ -84,19 +85,16 @@ def scalar_index(
 
     Raises:
         InvalidParameter, MissingParameter: the kind does not fit the field.
-        UnsupportedOperation: an index of JSON paths.
     """
     if kind_name in KINDS and kind_name != AUTOINDEX:
         raise InvalidParameter(
             f"data type {field.dtype.row.name} can't build with this index {kind_name}"
         )
     if field.dtype is DataType.JSON:
-        if "json_cast_type" not in params:
-            problem = MissingParameter(
-                "json index must specify cast type", missing="json_cast_type"
-            )
-            raise InvalidParameter(str(problem), expected=_VALID, actual=_INVALID)
-        raise UnsupportedOperation(f"index of a path in JSON field {field.name}")
+        if kind_name in _SCALAR_KINDS and kind_name not in JSON_KINDS:
+            _SCALAR_KINDS[kind_name](field, params)  # says which fields it is for
+        check_json_index(kind_name, params)
+        return IndexDefinition(name, field.id, kind_name, "", dict(params))
     if kind_name not in _SCALAR_KINDS:
         raise InvalidParameter(
             expected="valid index", actual=f"invalid index type: {kind_name}"

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from elanus.engine.collection import Collection
 from elanus.engine.definition import IndexDefinition
-from elanus.errors import (
-    IndexAmbiguous,
-    IndexNotFound,
-    InvalidParameter,
-    UnsupportedOperation,
-)
+from elanus.errors import IndexAmbiguous, IndexNotFound, InvalidParameter
 from elanus.schema import limits
 from elanus.schema.check import check_index_name
-from elanus.schema.schema import FieldSchema
+from elanus.schema.schema import DYNAMIC_FIELD, FieldSchema
 from elanus.service import requests as r
 from elanus.service.core import Core
 from elanus.service.index_rules import scalar_index, vector_index
+from elanus.service.json_paths import path_of, unescaped
 from elanus.service.replies import Done, IndexBuild, IndexInfo, IndexList, IndexState
 
 DONE = Done()
@@ -48,8 +45,9 @@ def create_index(core: Core, request: r.CreateIndex) -> Done:
     # Milvus looks the name up without a look at how it is spelled
     collection = core.database.directory.resolve(request.collection, request.database)
     field = _field(collection, request.field)
-    present = collection.definition.indexes.get(field.id)
-    name = request.index or (field.name if present is None else present.name)
+    path = path_of(field, request.field, request.params)
+    present = collection.definition.index_at(field.id, path)
+    name = request.index or (field.name + path if present is None else present.name)
     kind, params = request.index_type, request.params
     if field.is_vector:
         index = vector_index(name, field, kind, request.metric_type, params)
@@ -60,17 +58,15 @@ def create_index(core: Core, request: r.CreateIndex) -> Done:
         shown = {**told, **given, **told}
     else:
         index, shown = scalar_index(name, field, kind, params), dict(given)
-    index = IndexDefinition(**{**index.to_dict(), "given": shown})
+    index = replace(index, given=shown, path=path)
     core.database.create_index(collection, index)
     return DONE
 
 
 def _field(collection: Collection, name: str) -> FieldSchema:
-    field = collection.schema.by_name.get(name)
+    field = collection.schema.by_name.get(name, collection.schema.dynamic)
     if field is not None:
         return field
-    if collection.schema.dynamic is not None:
-        raise UnsupportedOperation(f"index of key {name} of the dynamic field")
     raise InvalidParameter(f"cannot create index on non-exist field: {name}")
 
 
@@ -116,7 +112,7 @@ def _build(index: IndexInfo) -> IndexBuild:
 def _described(core: Core, request: r.IndexRequest, name: str) -> list[IndexInfo]:
     collection = core.collection(request)
     states = core.database.describe_indexes(collection)
-    by_name = {i.name: i for i in collection.definition.indexes.values()}
+    by_name = {i.name: i for i in collection.definition.all_indexes}
     found = [
         _info(by_name[state["name"]], state)
         for state in states
@@ -133,7 +129,7 @@ def _info(index: IndexDefinition, state: dict[str, Any]) -> IndexInfo:
     return IndexInfo(
         name=index.name,
         id=index.id,
-        field=state["field"],
+        field=_told_field(index, state["field"]),
         params=index.given or _told(index),
         state=_STATES[state["state"]],
         indexed_rows=state["indexed_rows"],
@@ -141,6 +137,13 @@ def _info(index: IndexDefinition, state: dict[str, Any]) -> IndexInfo:
         pending_rows=state["pending_rows"],
         failure=state["reason"],
     )
+
+
+def _told_field(index: IndexDefinition, field: str) -> str:
+    """The field's name, or the key where it is one of the dynamic field."""
+    if field != DYNAMIC_FIELD or not index.path:
+        return field
+    return unescaped(index.path.split("/")[1])
 
 
 def _told(index: IndexDefinition) -> dict[str, str]:
@@ -160,7 +163,7 @@ def drop_index(core: Core, request: r.DropIndex) -> Done:
     """
     collection = core.collection(request)
     definition = collection.definition
-    known = list(definition.indexes.values())
+    known = list(definition.all_indexes)
     if request.index:
         chosen = [index for index in known if index.name == request.index]
     else:

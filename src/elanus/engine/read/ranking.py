@@ -28,15 +28,22 @@ from elanus.schema.columns import Column, Offsets, Vectors
 
 def segment_vectors(view: SegmentView, plan: SearchPlan) -> SegmentVectors:
     """The vectors of one segment that a plan compares."""
-    segment, field_id = view.segment, plan.field.id
+    segment, field_id, metric = view.segment, plan.field.id, plan.metric
+    index: VectorIndex | None = segment.index(field_id)
+    key = ("vectors", field_id, metric)
+    known: tuple[VectorIndex | None, SegmentVectors] | None = view.cache.get(key)
+    if known is not None and known[0] is index:
+        return known[1]
+    n_rows = view.n_rows  # the view itself would be a cycle through its cache
 
     def rows() -> VectorBlock:
-        return segment.block(field_id, plan.metric, view.n_rows)
+        return segment.block(field_id, metric, n_rows)
 
-    index: VectorIndex | None = segment.index(field_id)
-    if index is not None and index.meta.metric is not plan.metric:
-        index = None  # a snapshot may hold an index of an older definition
-    return SegmentVectors(rows, index)
+    # a snapshot may hold an index of an older definition
+    is_usable = index is not None and index.meta.metric is metric
+    vectors = SegmentVectors(rows, index if is_usable else None)
+    view.cache[key] = (index, vectors)
+    return vectors
 
 
 def search_within(

@@ -34,10 +34,8 @@ class SegmentTrace(NamedTuple):
         allowed: rows that could be returned.
     """
 
-    segment_id: int
-    n_rows: int
+    view: SegmentView
     allowed: int
-    is_sealed: bool
     strategy: Strategy | None
 
 
@@ -95,10 +93,9 @@ def _search_view(
     wanted: int,
     allowed: Allowed | None,
 ) -> tuple[TopK | None, SegmentTrace]:
-    segment = view.segment
     count = view.n_rows if allowed is None else allowed.count
     if not count:
-        return None, SegmentTrace(segment.id, view.n_rows, 0, segment.is_sealed, None)
+        return None, SegmentTrace(view, 0, None)
     vectors, bounds = segment_vectors(view, plan), plan.bounds
     if bounds is not None and bounds.low > -math.inf:
         top = search_within(vectors, queries, wanted, allowed, bounds)
@@ -107,9 +104,7 @@ def _search_view(
         top, strategy = search_rows(vectors, queries, wanted, allowed, plan.params)
         if bounds is not None:
             top = beyond_removed(top, bounds.high)
-    return top, SegmentTrace(
-        segment.id, view.n_rows, count, segment.is_sealed, strategy
-    )
+    return top, SegmentTrace(view, count, strategy)
 
 
 def _reduce(

@@ -1,0 +1,183 @@
+"""pymilvus' own clients on a folder: elanus.MilvusClient and elanus.install()."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import elanus
+from elanus.embedded.lite import server_manager_instance
+from elanus.errors import FormatError, InvalidParameter, LockedError
+
+pytest.importorskip("pymilvus", reason="needs the extra milvus")
+from pymilvus import Collection, MilvusClient, connections
+
+ROWS = [{"id": i, "vector": [1.0, i, 0.0, 0.0], "topic": i % 3} for i in range(30)]
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """pymilvus opens Elanus for names ending in ``.db``; undone after the test."""
+    for name in ("milvus_lite", "milvus_lite.server_manager"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+        monkeypatch.delitem(sys.modules, name)
+    elanus.install()
+    yield
+    server_manager_instance.release_all()
+    for name in ("milvus_lite", "milvus_lite.server_manager"):
+        del sys.modules[name]
+
+
+def fill(client: MilvusClient) -> None:
+    """A collection with :data:`ROWS`."""
+    client.create_collection("docs", dimension=4, metric_type="L2")
+    client.insert("docs", ROWS)
+
+
+def nearest(client: MilvusClient) -> list[int]:
+    """What the tests search for: the ids nearest to row 7 among those of topic 1."""
+    found = client.search("docs", [ROWS[7]["vector"]], filter="topic == 1", limit=3)
+    return [hit["id"] for hit in found[0]]
+
+
+def test_the_everyday_calls(tmp_path: Path) -> None:
+    """Rows inserted through pymilvus are found by it, and by elanus.open later."""
+    client = elanus.MilvusClient(uri=tmp_path / "app.db")
+    assert isinstance(client, MilvusClient)
+    fill(client)
+    assert nearest(client) in ([7, 4, 10], [7, 10, 4])
+    client.upsert("docs", [{"id": 7, "vector": [9.0, 9, 9, 9], "topic": 2}])
+    client.delete("docs", filter="id == 4")
+    assert nearest(client)[0] == 10
+    assert client.get("docs", [7], output_fields=["topic"])[0]["topic"] == 2
+    client.close()
+    with elanus.open(tmp_path / "app.db") as db:
+        assert db["docs"].count() == 29
+
+
+def test_clients_of_one_folder_share_it(tmp_path: Path) -> None:
+    """A folder stays open until its last client closes."""
+    first = elanus.MilvusClient(tmp_path / "app.db")
+    second = elanus.MilvusClient(tmp_path / "." / "app.db")
+    fill(first)
+    first.close()
+    first.close()
+    assert nearest(second)[0] == 7
+    with pytest.raises(LockedError):
+        elanus.open(tmp_path / "app.db")
+    second.close()
+    elanus.open(tmp_path / "app.db").close()
+
+
+def test_a_forgotten_client_does_not_keep_its_folder(tmp_path: Path) -> None:
+    """A client that nobody holds is closed when another one comes or goes."""
+    client = elanus.MilvusClient(tmp_path / "app.db")
+    fill(client)
+    del client
+    gc.collect()
+    elanus.MilvusClient(tmp_path / "other.db").close()
+    elanus.open(tmp_path / "app.db").close()
+
+
+def test_a_new_channel_keeps_the_folder_open(tmp_path: Path) -> None:
+    """A client that makes its channel anew goes on, and gives the folder back once."""
+    client = elanus.MilvusClient(tmp_path / "app.db")
+    fill(client)
+    client._handler.reconnect()
+    gc.collect()
+    elanus.MilvusClient(tmp_path / "other.db").close()
+    assert nearest(client)[0] == 7
+    client.close()
+    elanus.open(tmp_path / "app.db").close()
+
+
+def test_the_async_client(tmp_path: Path) -> None:
+    """AsyncMilvusClient sees what MilvusClient wrote, many calls at a time."""
+    client = elanus.MilvusClient(tmp_path / "app.db")
+    fill(client)
+
+    async def ask() -> list[int]:
+        async with elanus.AsyncMilvusClient(tmp_path / "app.db") as asking:
+            queries = [asking.query("docs", filter=f"id < {n}") for n in range(1, 21)]
+            return [len(rows) for rows in await asyncio.gather(*queries)]
+
+    assert asyncio.run(ask()) == list(range(1, 21))
+    client.close()
+    elanus.open(tmp_path / "app.db").close()
+
+
+def test_errors_are_those_of_a_server(tmp_path: Path) -> None:
+    """A failed call raises pymilvus' error with Milvus' code."""
+    from pymilvus.exceptions import MilvusException
+
+    client = elanus.MilvusClient(tmp_path / "app.db")
+    with pytest.raises(MilvusException) as caught:
+        client.query("nothing", filter="id > 0")
+    assert caught.value.code == 100
+    client.close()
+
+
+def test_files_of_others_are_left_alone(tmp_path: Path, installed: None) -> None:
+    """A Milvus Lite file or a folder with something else is refused and unchanged."""
+    path = tmp_path / "old.db"
+    with sqlite3.connect(path) as old:
+        old.execute("create table t (x)")
+    old.close()
+    before = path.read_bytes()
+    (tmp_path / "folder.db").mkdir()
+    (tmp_path / "folder.db" / "letter.txt").write_text("dear")
+    for name in ("old.db", "folder.db"):
+        for opening in (elanus.MilvusClient, MilvusClient):
+            with pytest.raises(FormatError, match="left"):
+                opening(str(tmp_path / name))
+    assert path.read_bytes() == before
+    assert [p.name for p in (tmp_path / "folder.db").iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize("uri", ["http://localhost:19530", "unix:/run/x.sock"])
+def test_an_address_is_no_folder(uri: str) -> None:
+    """The address of a server is refused, with what to use."""
+    with pytest.raises(InvalidParameter, match=r"pymilvus\.MilvusClient"):
+        elanus.MilvusClient(uri)
+
+
+def test_without_pymilvus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The error says what to install, and nothing is created."""
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
+    with pytest.raises(ImportError, match=r"elanus\[milvus\]"):
+        elanus.MilvusClient(tmp_path / "app.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pymilvus_opens_elanus_once_installed(tmp_path: Path, installed: None) -> None:
+    """Its own client and the ORM open a folder, and share it with ours."""
+    path = str(tmp_path / "app.db")
+    elanus.install()
+    client = MilvusClient(path)
+    fill(client)
+    ours = elanus.MilvusClient(path)
+    assert nearest(client) == nearest(ours)
+    connections.connect("orm", uri=path)
+    docs = Collection("docs", using="orm")
+    assert [row["id"] for row in docs.query("id in [3, 5]")] == [3, 5]
+    connections.disconnect("orm")
+    ours.close()
+    client.close()
+    server_manager_instance.release_server(path)
+    elanus.open(path).close()
+
+
+def test_install_refuses_beside_milvus_lite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the real one is imported it is too late, and it is left in place."""
+    real = ModuleType("milvus_lite")
+    monkeypatch.setitem(sys.modules, "milvus_lite", real)
+    with pytest.raises(ImportError, match="imported already"):
+        elanus.install()
+    assert sys.modules["milvus_lite"] is real
