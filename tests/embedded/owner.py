@@ -14,7 +14,7 @@ def main() -> None:
     client = elanus.MilvusClient(sys.argv[1])
     if not client.has_collection(COLLECTION):
         client.create_collection(COLLECTION, dimension=4)
-    print("open", flush=True)
+    _say("open")
     for line in sys.stdin:
         word, *numbers = line.split()
         if word == "insert":
@@ -23,8 +23,13 @@ def main() -> None:
         elif word == "close":
             client.close()
         elif word == "fork":
-            print(_insert_in_a_child(client), flush=True)
-        print(count(client) if word == "count" else word, flush=True)
+            _say(_insert_in_a_child(client))
+        _say(count(client) if word == "count" else word)
+
+
+def _say(answer: object) -> None:
+    sys.stdout.write(f"{answer}\n")
+    sys.stdout.flush()
 
 
 def rows(begin: int, end: int) -> list[dict[str, object]]:

@@ -24,7 +24,7 @@ ROWS = [{"id": i, "vector": [1.0, i, 0.0, 0.0], "topic": i % 3} for i in range(3
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """pymilvus opens Elanus for names ending in ``.db``; undone after the test."""
+    """Names ending in ``.db`` are Elanus' for pymilvus; undone after."""
     for name in ("milvus_lite", "milvus_lite.server_manager"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
         monkeypatch.delitem(sys.modules, name)
@@ -156,6 +156,7 @@ def test_without_pymilvus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.filterwarnings("ignore:.*ORM-style")
 def test_pymilvus_opens_elanus_once_installed(tmp_path: Path, installed: None) -> None:
     """Its own client and the ORM open a folder, and share it with ours."""
     path = str(tmp_path / "app.db")

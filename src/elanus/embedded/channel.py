@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
+import time
 from collections.abc import Callable
 from typing import Any
 
 import grpc
 import orjson
 
-from elanus.embedded.sharing import Lease, SharedDatabase, abandon
+from elanus.embedded.sharing import SharedDatabase
 from elanus.server.grpc.dispatcher import Dispatcher
 from elanus.server.grpc.inprocess import InProcessChannel
 
 # Repeated, these may do something twice, so a lost answer is the caller's to handle.
 _WRITES = frozenset({"Insert", "Upsert", "Delete"})
+PATIENCE_S = 10.0
+_PAUSE_S = 0.02
+_STOPPING = "the server is stopping"  # an owner that drains did not begin the call
+_TICK = threading.Event()
 _LOST = (
     "the process that had the database open ended before it answered: whether it "
     "wrote anything is unknown"
@@ -45,13 +49,11 @@ _UNLIMITED = {
 class SharedChannel(grpc.Channel):  # type: ignore[misc]
     """A connection that outlives the owner. Safe to use from many threads.
 
-    It holds a lease until it is closed or forgotten.
+    Whoever makes it holds a lease at least as long.
     """
 
-    def __init__(self, held: Lease) -> None:
-        self._route = _Route(held.shared)
-        self._held = held
-        self._forgotten = weakref.finalize(self, abandon, held.release)
+    def __init__(self, shared: SharedDatabase) -> None:
+        self._route = _Route(shared)
 
     def unary_unary(
         self,
@@ -82,10 +84,8 @@ class SharedChannel(grpc.Channel):  # type: ignore[misc]
     stream_stream = unary_stream
 
     def close(self) -> None:
-        """Give the lease back; a second call does nothing."""
-        self._forgotten.detach()
+        """Close its connections; a second call does nothing."""
         self._route.close()
-        self._held.release()
 
     def __enter__(self) -> SharedChannel:
         return self
@@ -168,13 +168,22 @@ class SharedMethod(grpc.UnaryUnaryMultiCallable):  # type: ignore[misc]
         Raises:
             grpc.RpcError: the call failed, as over a socket.
         """
-        try:
-            answer: tuple[Any, Any] = self._method_there().with_call(
-                request, timeout, *rest, **named
-            )
-        except grpc.RpcError as error:
-            raise self._meaning(error) from error
-        return answer
+        until = time.monotonic() + (PATIENCE_S if timeout is None else timeout)
+        while True:
+            channel = self._route.channel()
+            method = channel.unary_unary(self._method, *self._codecs)
+            try:
+                answer: tuple[Any, Any] = method.with_call(
+                    request, timeout, *rest, **named
+                )
+                return answer
+            except grpc.RpcError as error:
+                is_here = isinstance(channel, InProcessChannel)
+                if is_here or not self._is_repeatable(error):
+                    raise self._meaning(error) from error
+                if time.monotonic() >= until:
+                    raise
+            _TICK.wait(_PAUSE_S)
 
     def future(
         self, request: Any, timeout: Any = None, *rest: Any, **named: Any
@@ -185,6 +194,11 @@ class SharedMethod(grpc.UnaryUnaryMultiCallable):  # type: ignore[misc]
 
     def _method_there(self) -> Any:
         return self._route.channel().unary_unary(self._method, *self._codecs)
+
+    def _is_repeatable(self, error: Any) -> bool:
+        """Whether the owner went away and has certainly written nothing."""
+        is_gone = error.code() is grpc.StatusCode.UNAVAILABLE
+        return is_gone and (not self._is_write or error.details() == _STOPPING)
 
     def _meaning(self, error: Exception) -> Exception:
         """What a failed call tells its caller."""

@@ -38,8 +38,9 @@ def MilvusClient(uri: str | os.PathLike[str], **options: Any) -> pymilvus.Milvus
     held = lease(_path(uri))
     try:
         if _takes_a_channel():
-            return _direct_client(library, held, options)
-        client = library.MilvusClient(uri=held.shared.address, **options)
+            client = _direct_client(library, held, options)
+        else:
+            client = library.MilvusClient(uri=held.shared.address, **options)
     except BaseException:
         held.release()
         raise
@@ -92,15 +93,15 @@ def _direct_client(library: ModuleType, held: Lease, options: dict[str, Any]) ->
     """A client whose connection is a channel of ours, and its own."""
     from elanus.embedded.channel import SharedChannel
 
-    channel = SharedChannel(held)
+    shared = held.shared
+    channel = SharedChannel(shared)
     client = library.MilvusClient(
-        uri=held.shared.address, **{**options, "dedicated": True, "channel": channel}
+        uri=shared.address, **{**options, "dedicated": True, "channel": channel}
     )
-    manager, handler, root = client._manager, client._handler, held.shared.root
-    # After a lost call the library makes the channel anew, and forgets the old one.
-    handler._create_grpc_channel = lambda address=None: SharedChannel(lease(root))
-    # Closing the connection closes the channel. The library keeps every dedicated one
-    # until then, so that a forgotten client would hold its database open.
+    manager, handler = client._manager, client._handler
+    # After a lost call the library makes the channel anew.
+    handler._create_grpc_channel = lambda address=None: SharedChannel(shared)
+    # It keeps every dedicated connection until it is told that the client has gone.
     weakref.finalize(client, abandon, lambda: manager.release(handler))
     return client
 

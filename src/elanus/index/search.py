@@ -41,7 +41,7 @@ from elanus.index.strategy import (
 # How many of the nearest candidates are judged, and the share of them that may come
 # from the second half, at first and after asking for more.
 _FEWEST_JUDGED = 20
-_MOST_LATE = 0.15
+_MOST_LATE = 0.2
 _MOST_LATE_AGAIN = 0.05
 _MORE_CANDIDATES = 4
 
