@@ -32,10 +32,10 @@ demo: setup  ## load real sentences, search by meaning, draw demo.png
 	@$(RUN) python examples/demo.py
 
 test: setup  ## every test but the slow ones; under three minutes
-	@$(RUN) pytest -q -m "not slow"
+	@$(RUN) pytest -q -n 2 --dist worksteal -m "not slow"
 
 test-slow: setup  ## the slow tests
-	@$(RUN) pytest -q -m slow
+	@$(RUN) pytest -q -n 2 --dist worksteal -m slow
 
 check: setup  ## format, lint, types, import rules
 	@$(RUN) ruff format --check

@@ -190,7 +190,7 @@ def test_rows_that_do_not_fit(
         {1, 2},
         iter([{"id": 1}]),
     ],
-    ids=repr,
+    ids=lambda data: type(data).__name__,
 )
 def test_data_of_another_kind(strict: Collection, data: Any) -> None:
     """What is neither columns nor rows is refused."""

@@ -22,6 +22,29 @@ ROUNDS = 3
 EXPECTED = {2, 100, 101}
 
 
+def _work() -> list[list[r.Request]]:
+    """What each thread asks for, again and again."""
+    iterator = r.SearchIterator(True, 5, None, "")
+    return [
+        [
+            search_request(vectors(2), output_fields=("*",)),
+            search_request(vectors(1), filter="topic < 5"),
+            search_request(vectors(1), iterator=iterator),
+        ],
+        [
+            query_request("id > 3", output_fields=("*",)),
+            query_request("id > 3", output_fields=("count(*)",)),
+            r.DescribeCollection(DEFAULT, "books"),
+            r.ShowCollections(DEFAULT, True, ()),
+        ],
+        [
+            r.Upsert(DEFAULT, "books", "", book_columns([1, 2, 3]), 3),
+            r.Delete(DEFAULT, "books", "", "topic == 2", {}),
+            r.Flush(DEFAULT, ("books",)),
+        ],
+    ]
+
+
 def test_changes_of_what_exists_meet_typed_errors_only(stage: Stage) -> None:
     """Readers and writers see a collection, or are told that there is none."""
     stage.ready()
@@ -41,28 +64,9 @@ def test_changes_of_what_exists_meet_typed_errors_only(stage: Stage) -> None:
 
         return run
 
-    iterator = r.SearchIterator(True, 5, None, "")
-    work: list[list[r.Request]] = [
-        [
-            search_request(vectors(2), output_fields=("*",)),
-            search_request(vectors(1), filter="topic < 5"),
-            search_request(vectors(1), iterator=iterator),
-        ],
-        [
-            query_request("id > 3", output_fields=("*",)),
-            query_request("id > 3", output_fields=("count(*)",)),
-            r.DescribeCollection(DEFAULT, "books"),
-            r.ShowCollections(DEFAULT, True, ()),
-        ],
-        [
-            r.Upsert(DEFAULT, "books", "", book_columns([1, 2, 3]), 3),
-            r.Delete(DEFAULT, "books", "", "topic == 2", {}),
-            r.Flush(DEFAULT, ("books",)),
-        ],
-    ]
     threads = [
         threading.Thread(target=loop(which, requests))
-        for which, requests in enumerate(work)
+        for which, requests in enumerate(_work())
     ]
     for thread in threads:
         thread.start()
