@@ -96,6 +96,7 @@ class Database:
         self.directory = Directory(catalog.databases, catalog.aliases)
         self._open_collections(catalog)
         self.background = BackgroundWork(self.collections, launcher, self.trim)
+        node.wake_flusher.answer_with(self.background.wake)
         if node.store.read_only:
             self.background.attach_indexes()
         else:

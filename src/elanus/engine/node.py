@@ -85,9 +85,29 @@ def _delete_all(names: queue.SimpleQueue[str], delete: Callable[[str], None]) ->
             raise
 
 
+class Bell:
+    """Tells a waiting thread that there is work; may be rung from under any lock."""
+
+    def __init__(self) -> None:
+        self._ring: Callable[[], None] | None = None
+
+    def answer_with(self, ring: Callable[[], None]) -> None:
+        """Call ``ring`` from now on."""
+        self._ring = ring
+
+    def __call__(self) -> None:
+        """Ring, if anyone listens."""
+        if self._ring is not None:
+            self._ring()
+
+
 @dataclass(frozen=True)
 class Node:
-    """The services a shard writes with and reads from."""
+    """The services a shard writes with and reads from.
+
+    Attributes:
+        wake_flusher: to be called when rows are ready to be flushed.
+    """
 
     store: FileStore
     meta: MetaStore
@@ -96,6 +116,7 @@ class Node:
     settings: Settings
     ids: IdSource
     trash: Trash = field(default_factory=Trash)
+    wake_flusher: Bell = field(default_factory=Bell)
 
     def commit(self, records: Mapping[RecordKey, bytes | None]) -> None:
         """Make metadata records durable, all or none.

@@ -246,6 +246,7 @@ class LocalShard:
         growing = self.growing
         if growing is not None and growing.n_rows:
             self.frozen.append(Frozen(growing, last_seq))
+            self.node.wake_flusher()
         self.growing = None
 
     # --- state ----------------------------------------------------------------------
