@@ -1,7 +1,7 @@
 """Giving freed memory back to the operating system.
 
-glibc keeps freed blocks of a few megabytes for later use. After a flush that is tens of
-megabytes which a quiet database never needs again.
+glibc and Arrow's allocator keep freed blocks for later use. After a flush that is tens
+of megabytes which a quiet database never needs again.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import ctypes
 import sys
 from functools import cache
 from typing import Any
+
+import pyarrow as pa
 
 
 @cache
@@ -20,7 +22,8 @@ def _malloc_trim() -> Any:
 
 
 def release_free_memory() -> None:
-    """Return free heap pages to the system, where the C library can do that."""
+    """Return free pages of Arrow's pool, and of the heap where the C library can."""
+    pa.default_memory_pool().release_unused()
     trim = _malloc_trim()
     if trim is not None:
         trim(0)

@@ -198,8 +198,9 @@ class DeadlyLauncher(ProcessLauncher):
         def deadly(share: float) -> None:
             pid = self.worker_pid
             assert pid is not None
+            is_new = pid not in self.pids  # a dead one's reports may still arrive
             self.pids.add(pid)
-            if self.kills:
+            if self.kills and is_new:
                 self.kills -= 1
                 os.kill(pid, signal.SIGKILL)
             progress(share)
