@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,7 @@ DISK_BAR_MIB = 350
 
 def measure(setup: Setup) -> list[Figure]:
     """Insert, build and search as a program would, then look."""
+    setup = setup.written_apart()
     folder = setup.folder / "footprint.db"
     before, _ = tree_memory()
     with setup.open("footprint.db") as db:
@@ -25,6 +27,7 @@ def measure(setup: Setup) -> list[Figure]:
         for number, query in enumerate(setup.queries()):
             docs.search(query, limit=LIMIT, filter=f"rank >= {number}", params=SEARCH)
             docs.search(query, limit=LIMIT, params=SEARCH, output_fields=["rank"])
+        wait_for_workers()
         pss, anonymous = tree_memory()
         disk = folder_bytes(folder)
     raw = setup.scale.rows * DIM * 4 / MIB
@@ -47,6 +50,13 @@ def measure(setup: Setup) -> list[Figure]:
         )
         for name, size, bar in sizes
     ]
+
+
+def wait_for_workers(patience_s: float = 10.0) -> None:
+    """Return once the build process has left for want of work."""
+    deadline = time.monotonic() + patience_s
+    while psutil.Process().children() and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def tree_memory() -> tuple[int, int]:

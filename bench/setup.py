@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +69,33 @@ SCALES = {
 
 @dataclass(frozen=True)
 class Setup:
-    """What a benchmark gets: its sizes, and an empty folder for its databases."""
+    """What a benchmark gets: its sizes, and an empty folder for its databases.
+
+    Attributes:
+        is_written: whether vectors and queries are read from files in the folder, which
+            leaves no trace in the memory that is measured; see :meth:`written_apart`.
+    """
 
     scale: Scale
     folder: Path
+    is_written: bool = False
+
+    def written_apart(self) -> Setup:
+        """The same, its vectors and queries made by another process."""
+        subprocess.run(
+            [sys.executable, "-c", _WRITE, str(self.folder), self.scale.name],
+            check=True,
+            cwd=Path(__file__).parents[1],
+        )
+        return replace(self, is_written=True)
 
     def batches(self) -> Iterator[np.ndarray]:
         """The vectors, in batches of 1,000: (1000, 384) float32 each."""
+        if self.is_written:
+            with (self.folder / "vectors.bin").open("rb") as file:
+                while piece := file.read(BATCH * DIM * 4):
+                    yield np.frombuffer(piece, np.float32).reshape(-1, DIM)
+            return
         real = sentences.load().vectors
         for number in range(self.scale.rows // BATCH):
             yield sentences.mixed(real, BATCH, seed=1_000 + number)
@@ -84,12 +106,30 @@ class Setup:
 
     def queries(self) -> np.ndarray:
         """Query vectors of the same kind, (queries, 384) float32."""
+        if self.is_written:
+            return np.fromfile(self.folder / "queries.bin", np.float32).reshape(-1, DIM)
         real = sentences.load("query").vectors
         return sentences.mixed(real, self.scale.queries, seed=1)
 
     def open(self, name: str) -> Any:
         """The database of this name in the folder, open."""
         return elanus.open(self.folder / name)
+
+
+_WRITE = """
+import sys
+from pathlib import Path
+from bench.setup import SCALES, Setup, write_files
+write_files(Setup(SCALES[sys.argv[2]], Path(sys.argv[1])))
+"""
+
+
+def write_files(setup: Setup) -> None:
+    """Write vectors and queries into the folder, for :meth:`Setup.written_apart`."""
+    with (setup.folder / "vectors.bin").open("wb") as file:
+        for part in setup.batches():
+            file.write(part)
+    setup.queries().tofile(setup.folder / "queries.bin")
 
 
 def seconds(work: Callable[[], object]) -> float:
