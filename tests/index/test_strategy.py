@@ -42,7 +42,7 @@ def test_few_allowed_rows_are_measured_one_by_one() -> None:
 def test_a_tenth_of_the_rows_takes_the_sketch() -> None:
     """Where the graph loses its way and a scan is long, the sketch is cheapest."""
     chosen = choose_strategy(GRAPH)
-    assert (chosen.kind, chosen.effort) == (StrategyKind.SKETCH, 256)
+    assert (chosen.kind, chosen.effort) == (StrategyKind.SKETCH, 192)
 
 
 def test_nearly_all_rows_take_the_index() -> None:
@@ -62,7 +62,7 @@ def test_without_a_sketch_the_calibrated_effort_counts() -> None:
 
 def test_denser_filters_need_more_candidates() -> None:
     """The sketch takes what the next denser share needed."""
-    for allowed, candidates in ((10_000, 256), (10_001, 320), (60_000, 512)):
+    for allowed, candidates in ((10_000, 192), (10_001, 320), (60_000, 512)):
         chosen = choose_strategy(replace(GRAPH, allowed=allowed))
         assert (chosen.kind, chosen.effort) == (StrategyKind.SKETCH, candidates)
 
@@ -117,7 +117,7 @@ def test_effort_rises_to_its_end() -> None:
 def test_a_strategy_explains_itself() -> None:
     """EXPLAIN shows the way, its effort, and the estimates compared."""
     text = str(choose_strategy(GRAPH))
-    assert text.startswith("sketch(256): filter passes 10000 of 100000 rows; exact ")
+    assert text.startswith("sketch(192): filter passes 10000 of 100000 rows; exact ")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ _UNCALIBRATED = Calibration()
 # Fewer save nothing: they cost little beside the scan, and queries unlike the rows that
 # the calibration asked with would have to be scanned a second time.
 _LEAST_CANDIDATES = 256
+_LEAST_CANDIDATES_OF_FEW = 192  # where a quarter of the rows or fewer pass
 _DEFAULT_LISTS = 32  # of an index of lists whose calibration found no effort enough
 
 
@@ -168,7 +169,9 @@ def _sketch_candidates(facts: SearchFacts) -> int:
     measured = _measured_candidates(facts.calibration, facts.allowed / facts.rows)
     if not measured:
         return 0
-    enough = max(_LEAST_CANDIDATES, _per_limit(facts, measured))
+    is_few = 4 * facts.allowed <= facts.rows
+    least = _LEAST_CANDIDATES_OF_FEW if is_few else _LEAST_CANDIDATES
+    enough = max(least, _per_limit(facts, measured))
     return min(max(facts.effort, enough), facts.allowed)
 
 
