@@ -14,8 +14,18 @@ from functools import partial
 
 from elanus.engine.collection import Collection
 from elanus.engine.shard import LocalShard
-from elanus.engine.write.build import attach_known, build, drop_index
-from elanus.engine.write.compaction import compact, dead_rows, horizon_of
+from elanus.engine.write.build import (
+    attach_known,
+    build,
+    drop_index,
+    find_sealed,
+)
+from elanus.engine.write.compaction import (
+    compact,
+    dead_rows,
+    drop_dead_segments,
+    horizon_of,
+)
 from elanus.engine.write.flush import flush_all, flush_next
 from elanus.engine.write.jobs import JobFailed, Launcher, Progress, Runner
 from elanus.engine.write.policy import (
@@ -118,6 +128,7 @@ class BackgroundWork:
         try:
             if flush_next(shard):
                 self.status.flush_error = ""
+                drop_dead_segments(shard)
                 self.after_flush(shard)
                 return True
             if _is_stale(shard):
@@ -246,13 +257,24 @@ class BackgroundWork:
             Cancelled, StorageError: nothing changed.
         """
         shard = collection.shard
-        runner = Runner(self._launcher, progress, is_cancelled)
+        ids = (
+            action.segment_ids if isinstance(action, Compact) else (action.segment_id,)
+        )
+
+        def is_void() -> bool:
+            return any(find_sealed(shard, segment_id) is None for segment_id in ids)
+
+        runner = Runner(self._launcher, progress, lambda: is_cancelled() or is_void())
         self.status.current = f"{collection.definition.name}: {action}"
         self.status.progress = 0.0
         try:
             if isinstance(action, Compact):
                 return compact(shard, action.segment_ids, runner)
             return build(shard, action.segment_id, action.field_id, runner)
+        except Cancelled:
+            if is_cancelled() or not is_void():
+                raise
+            return False  # its segment has gone meanwhile
         except JobFailed as error:
             self._note_failure(shard, action, str(error))
             return False

@@ -88,6 +88,27 @@ def compact(shard: LocalShard, segment_ids: Sequence[int], runner: Runner) -> bo
     return published
 
 
+def drop_dead_segments(shard: LocalShard) -> bool:
+    """Let go of segments none of whose rows can be asked for; needs no worker.
+
+    A merge or build of such a segment under way comes to nothing when it ends.
+
+    Raises:
+        StorageError, DiskFull: nothing changed.
+    """
+    with shard.state_lock:
+        segments, partitions = list(shard.sealed), shard.partitions
+        horizon = horizon_of(shard)
+    dead = [
+        segment.id
+        for segment in segments
+        if len(dead_rows(segment, segment.hidden.size, horizon, partitions))
+        == segment.n_rows
+    ]
+    sources = _plan(shard, dead) if dead else None
+    return sources is not None and _publish(shard, sources, None)
+
+
 def _plan(shard: LocalShard, segment_ids: Sequence[int]) -> list[_Source] | None:
     with shard.state_lock:
         wanted = set(segment_ids)
