@@ -11,6 +11,7 @@ is better than that of Milvus' codes, and agrees with other segments of the coll
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -38,11 +39,10 @@ from elanus.index.strategy import (
     unfiltered_strategy,
 )
 
-# How many of the nearest candidates are judged, and the share of them that may come
-# from the second half, at first and after asking for more.
-_FEWEST_JUDGED = 20
-_MOST_LATE = 0.2
-_MOST_LATE_AGAIN = 0.05
+# Standard deviations of the sketch's error between the last candidate and the last row
+# wanted: enough, and too few for more candidates to help.
+_ENOUGH_MARGIN = 3.0
+_HOPELESS_MARGIN = 2.0
 _MORE_CANDIDATES = 4
 
 RowSource = Callable[[], VectorBlock]
@@ -167,42 +167,62 @@ def _sketched(
     A filter may leave only rows that are all about equally far from the query. Then the
     nearest lie anywhere among the candidates, and so beyond them too.
     """
-    found, late = _judged(vectors, queries, wanted, allowed, count)
-    for query in np.flatnonzero(late > _MOST_LATE):
+    found, margins = _measured(vectors, queries, wanted, allowed, count)
+    for query in np.flatnonzero(margins < _ENOUGH_MARGIN):
         one = queries[query : query + 1]
         more = min(_MORE_CANDIDATES * count, allowed.count)
-        better, late_again = _judged(vectors, one, wanted, allowed, more)
-        if late_again[0] > _MOST_LATE_AGAIN:
+        is_settled = False
+        if margins[query] >= _HOPELESS_MARGIN:
+            better, again = _measured(vectors, one, wanted, allowed, more)
+            is_settled = again[0] >= _ENOUGH_MARGIN
+        if not is_settled:
             better = _exact(vectors.block(), one, wanted, allowed)
         found.offsets[query] = better.offsets[0]
         found.distances[query] = better.distances[0]
     return found
 
 
-def _judged(
+def _measured(
     vectors: SegmentVectors,
     queries: Floats,
     wanted: int,
     allowed: Allowed,
     count: int,
 ) -> tuple[TopK, npt.NDArray[np.float64]]:
-    """The best of ``count`` candidates, and how they stood among them.
+    """The best of ``count`` candidates, and how sure it is that no other row is better.
+
+    A row left out looks at least as far as the last candidate. It belongs among the
+    best only if the sketch is wrong about it by the distance from there to the last row
+    wanted. How wrong the sketch is shows on the candidates, measured as they all are.
 
     Returns:
-        The rows; and per query, (nq,) float64, the share of the best that come from the
-        second half of the candidates: 0 when there are no others to be missed.
+        The rows; and per query, (nq,) float64, that distance in standard deviations of
+        the sketch's error: infinite when every allowed row was a candidate.
     """
     assert vectors.index is not None and vectors.index.sketch is not None
     named = vectors.index.sketch.candidates(queries, count, allowed)
-    looked_at = min(max(2 * wanted, _FEWEST_JUDGED), count)
-    judged = nearest_candidates(queries, vectors.block(), named, looked_at)
-    late = np.zeros(len(queries))
+    measured = nearest_candidates(queries, vectors.block(), named, count)
+    margins = np.full(len(queries), np.inf)
     if count < allowed.count:
         for query in range(len(queries)):
-            first_half = set(named.offsets[query, : count // 2].tolist())
-            best = judged.offsets[query].tolist()
-            late[query] = sum(row not in first_half for row in best) / looked_at
-    return judged.resized(wanted), late
+            margins[query] = _margin(named, measured, query, wanted)
+    return measured.resized(wanted), margins
+
+
+def _margin(named: TopK, measured: TopK, query: int, wanted: int) -> float:
+    """The margin of one query; 0 where it cannot be told."""
+    rough, exact = named.distances[query], measured.distances[query]
+    if named.offsets[query, -1] < 0:
+        return 0.0
+    by_rough, by_exact = (
+        named.offsets[query].argsort(),
+        measured.offsets[query].argsort(),
+    )
+    errors = rough[by_rough] - exact[by_exact]
+    spread = float(errors.std())
+    if spread == 0.0:
+        return math.inf
+    return float(rough[-1] - exact[wanted - 1] - errors.mean()) / spread
 
 
 def _filled(
