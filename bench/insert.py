@@ -96,6 +96,7 @@ def _group_commit(setup: Setup) -> Figure:
         "×",
         GROUP_BAR,
         note=f"{together:,.0f} writes/s against {alone:,.0f}",
+        comparable=setup.scale.is_full,
     )
 
 

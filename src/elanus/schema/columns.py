@@ -36,6 +36,20 @@ class Batch:
         """Bytes held by all columns."""
         return sum(int(column.nbytes) for column in self.columns.values())
 
+    def is_larger_than(self, limit_bytes: int) -> bool:
+        """Whether :attr:`nbytes` exceeds a limit, mostly without adding them up.
+
+        Arrow gives up Python's lock to count the bytes of a slice, which costs a small
+        insert among many threads more than the rest of its checks.
+        """
+        held = sum(
+            column.nbytes
+            if isinstance(column, np.ndarray)
+            else column.get_total_buffer_size()
+            for column in self.columns.values()
+        )
+        return held > limit_bytes and self.nbytes > limit_bytes
+
     def take(self, offsets: Offsets) -> Batch:
         """The rows at ``offsets``, in that order."""
         return Batch(

@@ -76,7 +76,7 @@ class GrowingSegment:
         for field_id, chunks in self._chunks.items():
             chunk = copied(batch.columns[field_id])
             chunks.append(chunk)
-            self.nbytes += chunk.nbytes
+            self.nbytes += chunk.get_total_buffer_size()
         self._chunk_ends.append(end)
         self._ts[start:end] = ts
         self._partitions[start:end] = partition

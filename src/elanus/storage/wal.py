@@ -44,7 +44,10 @@ from elanus.storage.wal_writer import LogOptions, LogWriter
 
 __all__ = ["Apply", "Frame", "Log", "LogEnd", "LogOptions", "Ticket", "log_damages"]
 
-_PATIENCE = 0.25  # of the time a write takes
+_PATIENCE = 0.5  # of the time a write takes
+# Writers are woken together: each at once would take Python's lock from the one who
+# still applies the records of the others.
+_WAKE_AFTER_S = 0.001
 
 Apply = Callable[[int, int], None]
 """Takes (seq, ts) of a durable record and makes it visible. It must not fail."""
@@ -479,8 +482,13 @@ class Log:
                 group.turn.wait()
             except BaseException as error:  # noqa: BLE001 (raised below)
                 interrupt = error
-        for ticket in group.tickets:
+        woken, woken_s = 0, self._options.timer()
+        for number, ticket in enumerate(group.tickets, 1):
             interrupt = self._apply(ticket, group.error) or interrupt
+            if self._options.timer() - woken_s > _WAKE_AFTER_S:
+                self._wake(group.tickets[woken:number])
+                woken, woken_s = number, self._options.timer()
+        self._wake(group.tickets[woken:])
         with self._mutex:
             if self._to_apply:
                 self._to_apply.popleft().turn.set()
@@ -491,7 +499,7 @@ class Log:
             raise interrupt
 
     def _apply(self, ticket: Ticket, error: ElanusError | None) -> BaseException | None:
-        """Apply one record unless its write failed; wake the one who waits for it."""
+        """Apply one record unless its write failed."""
         interrupt: BaseException | None = None
         if error is None and isinstance(self._stopped, InternalError):
             error = self._stopped
@@ -514,9 +522,14 @@ class Log:
             ticket.error = None if error is None else _told(error)
             ticket.payload = ()
             ticket.is_done = True
-            if ticket.event is not None:
-                ticket.event.set()
         return interrupt
+
+    def _wake(self, tickets: Sequence[Ticket]) -> None:
+        """Tell the writers of these records, which are done."""
+        with self._mutex:
+            for ticket in tickets:
+                if ticket.event is not None:
+                    ticket.event.set()
 
     def _stop(self, error: ElanusError) -> ElanusError:
         """Take no more writes; the first reason stands."""

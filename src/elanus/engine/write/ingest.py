@@ -57,7 +57,7 @@ def rows_record(
     for f in schema.fields:
         _check_length(f.name, len(encoded[f.id]), n_rows)
     batch = Batch(encoded, n_rows)
-    if batch.nbytes > limits.INSERT_BYTES:
+    if batch.is_larger_than(limits.INSERT_BYTES):
         raise InvalidParameter(
             f"one insert may hold {limits.INSERT_BYTES} bytes, this one has "
             f"{batch.nbytes}; split it"
