@@ -10,7 +10,7 @@ endif
 RUN := $(UV) run --frozen
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check format reference bench clean
+.PHONY: help setup demo test test-slow check format notebooks reference bench clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ check: setup  ## format, lint, types, import rules
 format: setup  ## mend what the formatter and the linter can
 	@$(RUN) ruff check --fix-only --quiet
 	@$(RUN) ruff format
+
+notebooks: $(BOOTSTRAP)  ## execute the example notebooks; WRITE=1 keeps their outputs
+	@$(RUN) --isolated --group notebooks python examples/run_notebooks.py $(if $(WRITE),--write)
 
 reference: setup  ## write the tables of docs/ from those in the code
 	@$(RUN) python docs/make_reference.py

@@ -1,1 +1,1 @@
-"""Examples, and the committed sentences that they and the benchmarks share."""
+"""Examples, and the committed data that they and the benchmarks share."""
