@@ -48,8 +48,8 @@ REMARKS = {
     "score; grouping, ordering, rerank functions, highlighting and aggregation are "
     "refused (3000)",
     "Upsert": "replaces the key's rows in all partitions; with auto ids the given key "
-    "is kept, so that the change is atomic; "
-    "partial update is refused (3000)",
+    "is kept, so that the change is atomic; a partial update finds and changes its "
+    "rows with no write between",
 }
 DONE = "done"
 REFUSED = "not built: code 10, *service unimplemented*"

@@ -17,7 +17,7 @@ from elanus.embedded.lite import server_manager_instance
 from elanus.errors import FormatError, InvalidParameter, LockedError
 
 pytest.importorskip("pymilvus", reason="needs the extra milvus")
-from pymilvus import Collection, MilvusClient, connections
+from pymilvus import Collection, DataType, FieldOp, MilvusClient, connections
 
 ROWS = [{"id": i, "vector": [1.0, i, 0.0, 0.0], "topic": i % 3} for i in range(30)]
 
@@ -182,3 +182,26 @@ def test_install_refuses_beside_milvus_lite(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(ImportError, match="imported already"):
         elanus.install()
     assert sys.modules["milvus_lite"] is real
+
+
+def test_partial_updates_through_the_client(tmp_path: Path) -> None:
+    """``partial_update`` keeps what is not given; ``field_ops`` change arrays."""
+    client = elanus.MilvusClient(uri=tmp_path / "app.db")
+    schema = client.create_schema(enable_dynamic_field=True)
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=4)
+    schema.add_field(
+        "tags", DataType.ARRAY, element_type=DataType.INT64, max_capacity=4
+    )
+    index = client.prepare_index_params()
+    index.add_index("vector", index_type="AUTOINDEX", metric_type="L2")
+    client.create_collection("docs", schema=schema, index_params=index)
+    client.insert("docs", [{"id": 1, "vector": [1.0] * 4, "tags": [1], "color": "red"}])
+    reply = client.upsert("docs", [{"id": 1, "size": 3}], partial_update=True)
+    assert reply["upsert_count"] == 1
+    client.upsert(
+        "docs", [{"id": 1, "tags": [2]}], field_ops={"tags": FieldOp.array_append()}
+    )
+    (found,) = client.get("docs", [1], output_fields=["tags", "color", "size"])
+    assert (list(found["tags"]), found["color"], found["size"]) == ([1, 2], "red", 3)
+    client.close()

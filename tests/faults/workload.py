@@ -181,6 +181,22 @@ def upsert(
     )
 
 
+def update(name: str, keys: Numbers, value: int) -> Operation:
+    """Give the vectors of rows that have this value; the value has to stay."""
+    data = columns_of(keys, value, is_text=False)
+    del data["value"]
+
+    def change(model: Model) -> None:
+        kept = [row for row in model[name].rows if row[0] not in set(keys)]
+        model[name].rows = kept + [(key, value, DEFAULT) for key in keys]
+
+    return Operation(
+        f"update {name} {keys}",
+        lambda db: db[name].upsert(data, partial=True),
+        change,
+    )
+
+
 def delete(name: str, keys: Numbers, *, text: bool = False) -> Operation:
     """Delete by key."""
     ids: list[Any] = [f"k{key:05}" for key in keys] if text else list(keys)
@@ -292,9 +308,11 @@ def life() -> list[Operation]:
         insert("texts", range(20), 1, text=True),
         create_index("docs", "HNSW", M=8, efConstruction=40),
         insert("docs", range(45, 65), 4),
+        update("docs", [52, 53, 61], 4),
         insert("docs", range(45, 50), 5),
         insert("docs", range(50, 53), 5, "p"),
         upkeep("docs", "optimize"),
+        update("docs", [6, 44], 3),
         delete_value("docs", 3),
         upkeep("docs", "flush"),
         delete("docs", [60, 61]),
@@ -315,6 +333,7 @@ def life() -> list[Operation]:
         insert("texts", range(5), 3, text=True),
         upsert("docs", range(110, 130), 9),
         drop("texts"),
+        update("docs", range(100, 104), 8),
         rename("docs", "papers"),
         upkeep("papers", "optimize"),
         REOPEN,

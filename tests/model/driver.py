@@ -14,7 +14,14 @@ import numpy as np
 
 from model.harness import INDEXES, Harness
 from model.oracle import Filter, Key
-from model.rows import KEY_SPAN, draw_filter, draw_keys, draw_rows, owned_by
+from model.rows import (
+    KEY_SPAN,
+    draw_filter,
+    draw_keys,
+    draw_rows,
+    draw_update,
+    owned_by,
+)
 
 PARTITIONS = ("_default", "blue", "green-1", "2red")
 COMPARED_EVERY = 4
@@ -68,6 +75,7 @@ class Driver:
         return [
             (30, self._insert),
             (25, self._upsert),
+            (20, self._update),
             (12, self._delete_keys),
             (8, self._delete_where),
             (4, harness.flush),
@@ -124,6 +132,16 @@ class Driver:
             self.rng, self.harness.oracle, keys, self._partition(), self.owner
         )
         self.harness.upsert(rows)
+
+    def _update(self) -> None:
+        keys = list(dict.fromkeys(self._keys(10)))
+        known = [row.key for row in self.harness.oracle.visible()]
+        if known and self.rng.random() < 0.7:
+            keys = list(dict.fromkeys(self.rng.choice(np.array(known, object), 8)))
+        partition = self._partition() if self.rng.random() < 0.4 else ""
+        self.harness.update(
+            draw_update(self.rng, self.harness.oracle, keys, partition, self.owner)
+        )
 
     def _delete_keys(self) -> None:
         self.harness.delete_keys(self._keys(8), self._partitions())

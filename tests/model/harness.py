@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 import elanus
 from elanus.app import World
 from elanus.embedded.collection import Collection, Reader, Snapshot
+from elanus.errors import RequestError
 from elanus.schema.types import DataType
 from model.oracle import (
     DIM,
@@ -27,6 +29,7 @@ from model.oracle import (
     Key,
     Oracle,
     Row,
+    Update,
     schema_of,
     scores,
 )
@@ -105,6 +108,23 @@ class Harness:
         """Upsert rows of one partition, keys distinct."""
         self.collection.upsert(columns_of(rows), partition=rows[0].partition)
         self.oracle.upsert(rows)
+
+    def update(self, update: Update) -> None:
+        """Upsert some columns of rows; what lacks a field or room is refused whole."""
+        columns = columns_of(update.rows)
+        given = {name: columns[name] for name in ("id", *update.names)}
+        ops = {"tags": update.tags_op} if update.tags_op else None
+        expected = self.oracle.updated(update)
+        if expected is None:
+            with pytest.raises(RequestError):
+                self.collection.upsert(
+                    given, partition=update.partition, partial=True, field_ops=ops
+                )
+            return
+        self.collection.upsert(
+            given, partition=update.partition, partial=True, field_ops=ops
+        )
+        self.oracle.upsert(expected)
 
     def delete_keys(self, keys: list[Key], partitions: Sequence[str] = ()) -> None:
         """Delete by key; the number of rows that went has to be right."""

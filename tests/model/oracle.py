@@ -23,6 +23,10 @@ Values = dict[str, Any]
 Test = Callable[[Values], bool]
 
 SCALARS = ("owner", "topic", "level", "label", "price", "flag", "info", "tags", "color")
+REQUIRED = {"vector", "owner", "topic", "flag", "tags"}
+# What a new row holds of the fields that are not given.
+ABSENT = {"level": None, "label": "none", "price": None, "info": None, "color": None}
+CAPACITY = 8
 STORED = tuple(name for name in SCALARS if name != "color")
 
 
@@ -41,7 +45,10 @@ def schema_of(key_type: DataType) -> CollectionSchema:
             FieldSchema("flag", DataType.BOOL),
             FieldSchema("info", DataType.JSON, nullable=True),
             FieldSchema(
-                "tags", DataType.ARRAY, element_type=DataType.INT64, max_capacity=8
+                "tags",
+                DataType.ARRAY,
+                element_type=DataType.INT64,
+                max_capacity=CAPACITY,
             ),
         )
     )
@@ -56,6 +63,21 @@ class Row:
     order: int
     vector: np.ndarray[Any, Any]
     values: Values
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """A partial update: of ``rows``, only the fields in ``names`` are given.
+
+    Attributes:
+        partition: where it reads and writes; empty to read everywhere.
+        tags_op: what happens to ``tags``; empty to replace them.
+    """
+
+    rows: list[Row]
+    names: tuple[str, ...]
+    partition: str = ""
+    tags_op: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +108,43 @@ class Oracle:
         """Replace every row of these keys."""
         self.delete([row.key for row in rows])
         self.rows += rows
+
+    def updated(self, update: Update) -> list[Row] | None:
+        """The rows that a partial update leads to; ``None`` where it is refused."""
+        partitions = [update.partition] if update.partition else []
+        newest = {row.key: row for row in self.visible(partitions=partitions)}
+        rows = []
+        for given in update.rows:
+            old = newest.get(given.key)
+            if old is None and not set(update.names) >= REQUIRED:
+                return None
+            row = self._changed(update, given, old)
+            if len(row.values["tags"]) > CAPACITY:
+                return None
+            rows.append(row)
+        return rows
+
+    def _changed(self, update: Update, given: Row, old: Row | None) -> Row:
+        values = dict(ABSENT) if old is None else dict(old.values)
+        for name in set(update.names) - {"vector"}:
+            value = given.values[name]
+            if name == "tags" and update.tags_op and old is not None:
+                kept = old.values["tags"]
+                if update.tags_op == "ARRAY_APPEND":
+                    value = kept + value
+                else:
+                    value = [tag for tag in kept if tag not in value]
+            if name == "color" and value is None:
+                continue  # a key that a row does not name
+            values[name] = value
+        has_vector = old is None or "vector" in update.names
+        return Row(
+            given.key,
+            update.partition or "_default",
+            given.order,
+            given.vector if has_vector else old.vector,
+            values,
+        )
 
     def delete(self, keys: Iterable[Key], partitions: Sequence[str] = ()) -> int:
         """Delete every row of these keys; returns how many went."""

@@ -7,7 +7,18 @@ from typing import Any
 import numpy as np
 
 from elanus.schema.types import DataType
-from model.oracle import DIM, Filter, Key, Oracle, Row, Test, Values
+from model.oracle import (
+    DIM,
+    REQUIRED,
+    SCALARS,
+    Filter,
+    Key,
+    Oracle,
+    Row,
+    Test,
+    Update,
+    Values,
+)
 
 LABELS = ("alpha", "beta", "al", "", "größe", 'q"uote')
 COLORS = ("red", "green", None)
@@ -65,6 +76,23 @@ def draw_rows(
         )
         for key in keys
     ]
+
+
+def draw_update(
+    rng: np.random.Generator,
+    oracle: Oracle,
+    keys: list[Key],
+    partition: str,
+    owner: int = 0,
+) -> Update:
+    """Some fields of these keys, mostly enough for those that have no row yet."""
+    rows = draw_rows(rng, oracle, keys, partition or "_default", owner)
+    names = {name for name in ("vector", *SCALARS) if rng.random() < 0.3}
+    if rng.random() < 0.8:
+        names |= REQUIRED
+    tags_op = str(rng.choice(["", "ARRAY_APPEND", "ARRAY_REMOVE"]))
+    ops = tags_op if "tags" in names else ""
+    return Update(rows, tuple(sorted(names)) or ("level",), partition, ops)
 
 
 def columns_of(rows: list[Row], *, use_default: bool = False) -> dict[str, Any]:

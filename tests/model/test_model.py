@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 from elanus.schema.types import DataType
 from model.harness import INDEXES, Harness
 from model.oracle import Filter, Key, Row
-from model.rows import draw_filter, draw_rows, key_of
+from model.rows import draw_filter, draw_rows, draw_update, key_of
 from model.worlds import inline_world, no_background_threads, quick_folder
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -95,6 +95,21 @@ class DatabaseMachine(RuleBasedStateMachine):
     def upsert(self, seed: int, numbers: list[int], partition: str) -> None:
         """New rows in place of those of their keys."""
         self.harness.upsert(self._rows(seed, numbers, partition))
+
+    @rule(
+        seed=SEEDS,
+        numbers=st.lists(NUMBERS, min_size=1, max_size=10, unique=True),
+        partition=st.just("") | PARTITIONS,
+    )
+    def update(self, seed: int, numbers: list[int], partition: str) -> None:
+        """Some fields of rows, which may be new."""
+        update = draw_update(
+            np.random.default_rng(seed),
+            self.harness.oracle,
+            self._keys(numbers),
+            self._known(partition) if partition else "",
+        )
+        self.harness.update(update)
 
     @rule(numbers=st.lists(NUMBERS, max_size=8), partition=st.none() | PARTITIONS)
     def delete_keys(self, numbers: list[int], partition: str | None) -> None:

@@ -276,7 +276,11 @@ WRITES = [
         1100,
         "must assign pk when upsert, primary field: id",
     ),
-    (r.Upsert(DEFAULT, "books", "", (), 1, is_partial=True), 3000, "partial update"),
+    (
+        r.Upsert(DEFAULT, "books", "", book_columns([1])[1:], 1, is_partial=True),
+        1100,
+        "must assign pk when upsert, primary field: id",
+    ),
     (r.Delete(DEFAULT, "books", "", "", {}), 1100, "delete plan can't be empty or alw"),
     (r.Delete(DEFAULT, "books", "x", "id > 1", {}), 200, "partition not found"),
     (

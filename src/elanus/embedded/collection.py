@@ -19,6 +19,7 @@ from elanus.engine.read.output import output_columns
 from elanus.engine.read.plan import QueryRequest, SearchRequest, vector_field
 from elanus.engine.read.search import SearchHits
 from elanus.engine.version import Version
+from elanus.engine.write.array_ops import FieldOp
 from elanus.errors import ClosedError, InvalidParameter
 from elanus.index.registry import index_kind
 from elanus.schema import limits
@@ -264,13 +265,33 @@ class Collection(Reader):
         self._core.need_writable()
         return self._engine.insert(columns_from(data), partition)[0]
 
-    def upsert(self, data: Any, *, partition: str = DEFAULT_PARTITION) -> pa.Array:
+    def upsert(
+        self,
+        data: Any,
+        *,
+        partition: str = "",
+        partial: bool = False,
+        field_ops: Mapping[str, str] | None = None,
+    ) -> pa.Array:
         """Replace the rows of the given keys, or add them; readers see all or none.
+
+        Args:
+            data: as for :meth:`insert`, the primary keys among it.
+            partition: where the rows go, the default partition when empty. A partial
+                update that names one changes its rows only; keys elsewhere are new.
+            partial: keep the fields, and the keys of the dynamic field, that ``data``
+                does not name. Keys that there are not yet become rows.
+            field_ops: ``ARRAY_APPEND`` or ``ARRAY_REMOVE`` by array field: what to do
+                with its elements instead of replacing them. Makes the update partial.
 
         Raises: as :meth:`insert`.
         """
         self._core.need_writable()
-        return self._engine.upsert(columns_from(data), partition)[0]
+        if partial or field_ops:
+            ops = {name: _field_op(name, op) for name, op in (field_ops or {}).items()}
+            return self._engine.update(columns_from(data), partition, ops)[0]
+        target = partition or DEFAULT_PARTITION
+        return self._engine.upsert(columns_from(data), target)[0]
 
     def delete(
         self,
@@ -417,6 +438,18 @@ class Collection(Reader):
 
     def __repr__(self) -> str:
         return f"<elanus.Collection {self.name!r}>"
+
+
+def _field_op(field: str, name: str) -> FieldOp:
+    try:
+        return FieldOp[name]
+    except KeyError:
+        known = ", ".join(FieldOp.__members__)
+        raise InvalidParameter(
+            f'unknown partial-update op for field "{field}"',
+            expected=known,
+            actual=name,
+        ) from None
 
 
 def _silent(share: float) -> None:

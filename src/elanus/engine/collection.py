@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from elanus.engine.definition import CollectionDefinition
+from elanus.engine.definition import DEFAULT_PARTITION, CollectionDefinition
 from elanus.engine.node import Node
 from elanus.engine.read.plan import (
     QueryPlan,
@@ -31,6 +31,8 @@ from elanus.engine.shard import LocalShard, Outcome
 from elanus.engine.version import Version
 from elanus.engine.write.flush import flush_all
 from elanus.engine.write.ingest import Columns, delete_record, rows_record
+from elanus.engine.write.partial import FieldOps, merged_record, partial_rows
+from elanus.engine.write.records import Record
 from elanus.errors import ClosedError, InvalidParameter, QueryPlanError
 from elanus.expr.predicate import Predicate
 from elanus.schema.columns import Vectors
@@ -97,6 +99,40 @@ class Collection:
         Raises: as :meth:`insert`.
         """
         return self._write_rows(columns, partition, upsert=True)
+
+    def update(
+        self, columns: Columns, partition: str, ops: FieldOps
+    ) -> tuple[pa.Array, Outcome]:
+        """Change the given columns of the rows of the given keys, at one timestamp.
+
+        Columns that are not given stay as they are. Keys that there are not become
+        rows, if every field that has to be given is.
+
+        Args:
+            partition: where the rows go, and whose rows are changed; when empty, rows
+                of all partitions are changed and go to the default one.
+            ops: what to do with arrays instead of replacing them, by field name.
+
+        Raises: as :meth:`insert`.
+        """
+        definition = self._definition
+        rows = partial_rows(definition.schema, columns, ops)
+        target = definition.partition_id(partition or DEFAULT_PARTITION)
+
+        def merged() -> Record:
+            is_same = self.schema is definition.schema
+            return merged_record(
+                rows if is_same else partial_rows(self.schema, columns, ops),
+                self.pin(),
+                self.node.clock,
+                partition=target,
+                read=frozenset({target}) if partition else None,
+            )
+
+        _, outcome = self.shard.write_after_reading(merged)
+        keys = rows.given[definition.schema.primary.id]
+        assert isinstance(keys, pa.Array)
+        return keys, outcome
 
     def _write_rows(
         self, columns: Columns, partition: str, *, upsert: bool

@@ -10,7 +10,7 @@ Lock order: ``manifest_lock`` → ``order_lock`` → ``state_lock``.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -102,6 +102,22 @@ class LocalShard:
         ticket, outcome = self.submit(record)
         self.node.log.wait(ticket)
         return outcome
+
+    def write_after_reading(self, make: Callable[[], Record]) -> tuple[Record, Outcome]:
+        """Log a record that depends on what there is; no write comes between.
+
+        Args:
+            make: makes the record; every write before it can be read by then.
+
+        Raises: as :meth:`write`, and what ``make`` raises: then nothing was written.
+        """
+        self._wait_for_room()
+        with self.order_lock:
+            self.settle()
+            record = make()
+            ticket, outcome = self.submit(record)
+        self.node.log.wait(ticket)
+        return record, outcome
 
     def check_keys(self) -> None:
         """Make sure that applying a record will not meet a damaged key file.

@@ -6,13 +6,14 @@ one point; a reader keeps the one it began with, and with it every segment in it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from elanus.schema.arrays import array_of_plain
-from elanus.schema.columns import Offsets
+from elanus.schema.columns import Column, Offsets, concat, take
 from elanus.schema.schema import CollectionSchema
 from elanus.segment.base import Segment
 from elanus.segment.deletes import Mask
@@ -149,3 +150,25 @@ def _view_as_of(view: SegmentView, ts: int) -> SegmentView:
         return SegmentView(segment, n_rows, n_hidden)
     newest = int(stamps.max()) if len(stamps) else 0
     return SegmentView(segment, view.n_rows, n_hidden, ts if newest > ts else None)
+
+
+def gather(
+    views: Sequence[SegmentView], parts: Offsets | None, offsets: Offsets, field_id: int
+) -> Column:
+    """The values of a field at rows of several segments, in the order given.
+
+    Args:
+        parts: position in ``views`` of each row; ``None`` when all are of the first.
+        offsets: row offset in its segment.
+    """
+    if parts is None:
+        return views[0].segment.take(field_id, offsets)
+    columns, rows = [], []
+    for position in np.unique(parts).tolist():
+        chosen = np.flatnonzero(parts == position)
+        columns.append(views[position].segment.take(field_id, offsets[chosen]))
+        rows.append(chosen)
+    if len(columns) == 1:
+        return columns[0]
+    order = np.argsort(np.concatenate(rows), kind="stable")
+    return take(concat(columns), order)

@@ -46,9 +46,16 @@ _PREFIX = {
 
 
 def checked_columns(
-    schema: CollectionSchema, request: Insert, *, upsert: bool
+    schema: CollectionSchema,
+    request: Insert,
+    *,
+    upsert: bool,
+    is_partial: bool = False,
 ) -> dict[str, Any]:
     """Values by field name, as the engine takes them.
+
+    Args:
+        is_partial: whether columns may be absent that a row has to have.
 
     Raises:
         InvalidParameter: a column is missing, unknown, there twice, of another type or
@@ -62,7 +69,9 @@ def checked_columns(
             actual=n_rows,
         )
     columns = _by_name(schema, request.columns)
-    _check_present(schema, columns, upsert=upsert)
+    _check_key(schema, columns, upsert=upsert)
+    if not is_partial:
+        _check_present(schema, columns)
     checked: dict[str, Any] = {}
     for name, column in columns.items():
         field = schema.by_name[name]
@@ -99,7 +108,7 @@ def _type_name(number: int) -> str:
         return str(number)
 
 
-def _check_present(
+def _check_key(
     schema: CollectionSchema, columns: dict[str, ColumnData], *, upsert: bool
 ) -> None:
     primary = schema.primary
@@ -112,6 +121,9 @@ def _check_present(
         raise InvalidParameter(
             "more fieldData has pass in", expected=needed, actual=needed + 1
         )
+
+
+def _check_present(schema: CollectionSchema, columns: dict[str, ColumnData]) -> None:
     for field in schema.visible:
         is_made = field.auto_id or field.nullable or field.default is not None
         if field.name not in columns and not is_made:

@@ -11,8 +11,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from elanus.engine.read.output import gather
-from elanus.engine.version import SegmentView
+from elanus.engine.version import SegmentView, gather
 from elanus.errors import InvalidParameter
 from elanus.schema.arrays import array_of_texts
 from elanus.schema.columns import Column, Offsets

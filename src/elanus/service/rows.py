@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from elanus.engine.collection import Collection
 from elanus.engine.definition import DEFAULT_PARTITION
-from elanus.errors import (
-    CollectionNotLoaded,
-    SchemaMismatch,
-    UnsupportedOperation,
-)
+from elanus.errors import CollectionNotLoaded, SchemaMismatch
 from elanus.schema.check import check_partition_name
 from elanus.service import requests as r
 from elanus.service.columns import checked_columns
 from elanus.service.core import Core
+from elanus.service.field_ops import checked_ops
+from elanus.service.reading import partitions_to_read
 from elanus.service.replies import Mutation
 
 
@@ -32,16 +30,30 @@ def insert(core: Core, request: r.Insert) -> Mutation:
 def upsert(core: Core, request: r.Upsert) -> Mutation:
     """Add rows, replacing those of the same keys; all or none.
 
-    Raises: as :func:`insert`; and
-        UnsupportedOperation: a partial update.
+    Raises: as :func:`insert`; and of a partial update
+        CollectionNotLoaded, PartitionNotLoaded: it reads what it changes.
     """
-    if request.is_partial or any(operation for _, operation in request.field_ops):
-        raise UnsupportedOperation("partial update")
     collection = _writable(core, request)
+    if request.is_partial or any(operation for _, operation in request.field_ops):
+        return _update(collection, request)
     columns = checked_columns(collection.schema, request, upsert=True)
     keys, outcome = collection.upsert(columns, _partition(collection, request))
     n_rows = len(keys)
     return Mutation(keys, outcome.ts, n_rows, n_rows, n_rows)
+
+
+def _update(collection: Collection, request: r.Upsert) -> Mutation:
+    """Change the columns that a request brings."""
+    definition = collection.definition
+    ops = checked_ops(definition.schema, request)
+    columns = checked_columns(definition.schema, request, upsert=True, is_partial=True)
+    names: tuple[str, ...] = ()
+    if request.partition:
+        names = (_partition(collection, request),)
+    partitions_to_read(definition, names, "query")
+    keys, outcome = collection.update(columns, request.partition, ops)
+    n_rows = len(keys)
+    return Mutation(keys, outcome.ts, n_rows, outcome.deleted, n_rows)
 
 
 def _writable(core: Core, request: r.Insert) -> Collection:

@@ -5,36 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import orjson
 import pyarrow as pa
 
 from elanus.engine.read.plan import Output
-from elanus.engine.version import SegmentView
-from elanus.schema.columns import Column, Offsets, concat, take, to_arrow
+from elanus.engine.version import SegmentView, gather
+from elanus.schema.columns import Offsets, to_arrow
 from elanus.schema.types import DataType
-
-
-def gather(
-    views: Sequence[SegmentView], parts: Offsets | None, offsets: Offsets, field_id: int
-) -> Column:
-    """The values of a field at rows of several segments, in the order given.
-
-    Args:
-        parts: position in ``views`` of each row; ``None`` when all are of the first.
-        offsets: row offset in its segment.
-    """
-    if parts is None:
-        return views[0].segment.take(field_id, offsets)
-    columns, rows = [], []
-    for position in np.unique(parts).tolist():
-        chosen = np.flatnonzero(parts == position)
-        columns.append(views[position].segment.take(field_id, offsets[chosen]))
-        rows.append(chosen)
-    if len(columns) == 1:
-        return columns[0]
-    order = np.argsort(np.concatenate(rows), kind="stable")
-    return take(concat(columns), order)
 
 
 def output_columns(

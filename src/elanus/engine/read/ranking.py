@@ -17,9 +17,8 @@ from elanus.distance.kernels import VectorBlock, distances_at, prepared_queries
 from elanus.distance.metrics import scores_from_distances
 from elanus.distance.topk import TopK, select
 from elanus.engine.read.filter import allowed_rows
-from elanus.engine.read.output import gather
 from elanus.engine.read.plan import Bounds, SearchPlan
-from elanus.engine.version import SegmentView, Version
+from elanus.engine.version import SegmentView, Version, gather
 from elanus.index.base import Allowed, VectorIndex
 from elanus.index.search import SegmentVectors
 from elanus.schema.arrays import values_of

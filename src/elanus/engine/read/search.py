@@ -14,10 +14,9 @@ import pyarrow.compute as pc
 from elanus.distance.metrics import scores_from_distances
 from elanus.distance.topk import TopK, merge
 from elanus.engine.read.filter import allowed_rows
-from elanus.engine.read.output import gather
 from elanus.engine.read.plan import SearchPlan
 from elanus.engine.read.ranking import beyond_removed, search_within, segment_vectors
-from elanus.engine.version import SegmentView, Version
+from elanus.engine.version import SegmentView, Version, gather
 from elanus.index.base import Allowed
 from elanus.index.search import search_rows
 from elanus.index.strategy import Strategy, StrategyKind

@@ -43,19 +43,38 @@ def rows_record(
         InvalidParameter: a column is missing, unknown, of another length or holds a
             value its field does not take.
     """
-    n_rows = _row_count(columns)
-    known, extra = _split(schema, columns)
+    n_rows = row_count(columns)
+    known, extra = split_columns(schema, columns)
     encoded: dict[int, Column] = {}
     for f in schema.visible:
         values = known.get(f.name)
         if values is None:
-            encoded[f.id] = _absent(f, n_rows, clock, upsert=upsert)
+            encoded[f.id] = absent(f, n_rows, clock, upsert=upsert)
         else:
-            encoded[f.id] = _present(f, values, upsert=upsert)
+            encoded[f.id] = present(f, values, upsert=upsert)
     if schema.dynamic is not None:
         encoded[schema.dynamic.id] = _meta(schema, known, extra, n_rows)
+    return record_of(schema, encoded, n_rows, partition=partition, upsert=upsert)
+
+
+def record_of(
+    schema: CollectionSchema,
+    encoded: Mapping[int, Column],
+    n_rows: int,
+    *,
+    partition: int,
+    upsert: bool,
+) -> RowsRecord:
+    """The record of a complete set of columns.
+
+    Args:
+        encoded: a column for every field of the schema, by field id.
+
+    Raises:
+        InvalidParameter: columns of other lengths, too many bytes, or a key twice.
+    """
     for f in schema.fields:
-        _check_length(f.name, len(encoded[f.id]), n_rows)
+        check_length(f.name, len(encoded[f.id]), n_rows)
     batch = Batch(encoded, n_rows)
     if batch.is_larger_than(limits.INSERT_BYTES):
         raise InvalidParameter(
@@ -87,7 +106,12 @@ def delete_record(
     return DeleteRecord(column, Keys.of(column), partitions)
 
 
-def _row_count(columns: Columns) -> int:
+def row_count(columns: Columns) -> int:
+    """How many rows the first column has.
+
+    Raises:
+        InvalidParameter: there is no column, or it has no rows.
+    """
     if not columns:
         raise InvalidParameter(
             "num_rows should be greater than 0",
@@ -113,7 +137,12 @@ def _is_column(values: Any) -> bool:
     return hasattr(values, "__len__") and getattr(values, "ndim", 1) > 0
 
 
-def _check_length(name: str, found: int, n_rows: int) -> None:
+def check_length(name: str, found: int, n_rows: int) -> None:
+    """Raise unless a column has as many rows as the others.
+
+    Raises:
+        InvalidParameter: names the column.
+    """
     if found != n_rows:
         raise InvalidParameter(
             f"the num_rows ({found}) of field ({name}) is not equal to passed "
@@ -123,9 +152,14 @@ def _check_length(name: str, found: int, n_rows: int) -> None:
         )
 
 
-def _split(
+def split_columns(
     schema: CollectionSchema, columns: Columns
 ) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The columns that are fields, and those that are keys of the dynamic field.
+
+    Raises:
+        InvalidParameter: there is no such field, and no dynamic field.
+    """
     known: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for name, values in columns.items():
@@ -143,9 +177,14 @@ def _split(
     return known, extra
 
 
-def _absent(
+def absent(
     field: FieldSchema, n_rows: int, clock: HybridClock, *, upsert: bool
 ) -> Column:
+    """What a field holds in rows that do not name it: an id, its default, or null.
+
+    Raises:
+        InvalidParameter: it has to be given.
+    """
     if field.auto_id and not upsert:
         first = clock.reserve(n_rows)
         ids = array_of(np.arange(first, first + n_rows, dtype=np.int64))
@@ -161,13 +200,26 @@ def _absent(
     )
 
 
-def _present(field: FieldSchema, values: Any, *, upsert: bool) -> Column:
+def present(field: FieldSchema, values: Any, *, upsert: bool) -> Column:
+    """A column as it was given, checked; nulls become the field's default.
+
+    Raises:
+        InvalidParameter: a value is not of the field's kind.
+    """
     if field.auto_id and not upsert:
         raise InvalidParameter(
             f"more fieldData has pass in: can not assign primary field data when auto "
             f"id enabled {field.name}"
         )
-    column = encode(field, values)
+    return with_defaults(field, encode(field, values))
+
+
+def with_defaults(field: FieldSchema, column: Column) -> Column:
+    """The column with its nulls replaced by the field's default, if it has one.
+
+    Raises:
+        InvalidParameter: it holds nulls that the field does not take.
+    """
     if isinstance(column, np.ndarray) or not column.null_count:
         return column
     if field.default is not None:
@@ -189,21 +241,48 @@ def _meta(
     field = schema.dynamic
     assert field is not None
     taken = {f.name for f in schema.visible}
-    given = known.get(DYNAMIC_FIELD)
-    if given is None and not extra:
+    rows = dynamic_rows(known.get(DYNAMIC_FIELD), extra, n_rows, taken)
+    if rows is None:
         return constant(field, b"{}", n_rows)
+    return dynamic_column(field, rows)
+
+
+def dynamic_rows(
+    given: Any, extra: Mapping[str, Any], n_rows: int, taken: Set[str]
+) -> list[dict[str, Any]] | None:
+    """The dynamic field's object of every row; ``None`` when no row has any.
+
+    Args:
+        given: values of the dynamic field itself, or ``None``.
+        extra: columns of single keys by name; a null there is a key left out.
+        taken: names that no key may have.
+
+    Raises:
+        InvalidParameter: a value is no object, or a key may not be called so.
+    """
+    if given is None and not extra:
+        return None
     rows: list[dict[str, Any]] = [{} for _ in range(n_rows)]
     if given is not None:
         objects = _objects(given, taken)
-        _check_length(DYNAMIC_FIELD, len(objects), n_rows)
+        check_length(DYNAMIC_FIELD, len(objects), n_rows)
         for row, value in zip(rows, objects, strict=True):
             row.update(value)
     for name, values in extra.items():
         plain = _plain(values)
-        _check_length(name, len(plain), n_rows)
+        check_length(name, len(plain), n_rows)
         for row, value in zip(rows, plain, strict=True):
             if value is not None:
                 row[name] = value
+    return rows
+
+
+def dynamic_column(field: FieldSchema, rows: list[dict[str, Any]]) -> Column:
+    """The dynamic field's column from one object per row.
+
+    Raises:
+        InvalidParameter: an object has no JSON form.
+    """
     try:
         texts = [json_bytes(row) for row in rows]
     except (TypeError, ValueError) as error:
