@@ -23,6 +23,7 @@ from elanus.server.grpc.inprocess import InProcessChannel
 _WRITES = frozenset({"Insert", "Upsert", "Delete"})
 PATIENCE_S = 10.0
 _PAUSE_S = 0.02
+_LEAVING_S = 2.0
 _STOPPING = "the server is stopping"  # an owner that drains did not begin the call
 _TICK = threading.Event()
 _LOST = (
@@ -121,6 +122,21 @@ class _Route:
             )
         return self._channel
 
+    def tenure(self) -> object:
+        """Stands for the present owner."""
+        return self._shared.tenure()
+
+    def pause(self, leaving: object | None) -> None:
+        """Wait before a call is repeated.
+
+        An owner that is about to end drops what reaches it last without an answer, so
+        it is asked nothing more: wait for another.
+        """
+        until = time.monotonic() + _LEAVING_S
+        _TICK.wait(_PAUSE_S)
+        while leaving == self.tenure() and time.monotonic() < until:
+            _TICK.wait(_PAUSE_S)
+
     def close(self) -> None:
         """Close all connections."""
         for channel in [*self._retired, self._channel]:
@@ -170,6 +186,7 @@ class SharedMethod(grpc.UnaryUnaryMultiCallable):  # type: ignore[misc]
         """
         until = time.monotonic() + (PATIENCE_S if timeout is None else timeout)
         while True:
+            tenure = self._route.tenure()
             channel = self._route.channel()
             method = channel.unary_unary(self._method, *self._codecs)
             try:
@@ -183,7 +200,8 @@ class SharedMethod(grpc.UnaryUnaryMultiCallable):  # type: ignore[misc]
                     raise self._meaning(error) from error
                 if time.monotonic() >= until:
                     raise
-            _TICK.wait(_PAUSE_S)
+                is_leaving = error.details() == _STOPPING
+            self._route.pause(tenure if is_leaving else None)
 
     def future(
         self, request: Any, timeout: Any = None, *rest: Any, **named: Any

@@ -25,7 +25,7 @@ from elanus.server.grpc.dispatcher import Dispatcher
 from elanus.server.grpc.native import NativeTransport
 from elanus.service.core import Core
 from elanus.service.dispatch import LocalService
-from elanus.storage.lock import read_lock
+from elanus.storage.lock import lock_taken_at, read_lock
 
 # An owner that recovers has the lock and no address yet.
 PATIENCE_S = 3.0
@@ -164,6 +164,10 @@ class SharedDatabase:
     def address(self) -> str:
         """Where the owner listens."""
         return self._address
+
+    def tenure(self) -> object:
+        """Stands for the present owner: differs once there has been another."""
+        return self._owned or lock_taken_at(self.root)
 
     def close(self) -> None:
         """Close the database if it is ours."""

@@ -82,6 +82,14 @@ class FolderLock:
             os.pwrite(descriptor, f"{os.getpid()}\n{text}\n".encode(), 0)
 
 
+def lock_taken_at(folder: Path) -> int:
+    """When the lock was last taken or its text set, in nanoseconds; 0: never."""
+    try:
+        return os.stat(folder / LOCK_NAME).st_mtime_ns
+    except OSError:
+        return 0
+
+
 def mark_worker(folder: Path) -> int:
     """Show, for as long as this process lives, that it may write into the folder.
 
