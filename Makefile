@@ -10,7 +10,8 @@ endif
 RUN := $(UV) run --frozen
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check format notebooks reference bench clean
+.PHONY: help setup demo test test-slow check format notebooks reference bench
+.PHONY: bench-peers clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +57,9 @@ reference: setup  ## write the tables of docs/ from those in the code
 
 bench: setup  ## the figures of the README, as ratios; SCALE=small for a quick look
 	@$(RUN) python -m bench.run --scale $(or $(SCALE),full)
+
+bench-peers: setup  ## beside Milvus and Milvus Lite, which are fetched once; SCALE=small
+	@$(RUN) python -m bench.peers --scale $(or $(SCALE),full)
 
 clean:  ## remove what make and the tools created
 	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis

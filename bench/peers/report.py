@@ -1,0 +1,156 @@
+"""The figures of a run as a table of ratios, and the bars that they are held to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.peers.clients import CLIENTS
+
+# Figures of one server by name: a value per round.
+Figures = Mapping[str, list[float]]
+OURS, MILVUS = "elanus", "milvus"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table.
+
+    Attributes:
+        more_is_better: how the ratio to a peer is taken: always so that more is better.
+        bar: least ratio to Milvus.
+        most: largest value of ours.
+        is_absolute: no ratio is shown, as for recall.
+    """
+
+    name: str
+    title: str
+    unit: str
+    more_is_better: bool = True
+    bar: float | None = None
+    most: float | None = None
+    is_absolute: bool = False
+
+
+def _searches() -> list[Line]:
+    lines = []
+    for wanted in (0.95, 0.99):
+        for clients in (1, CLIENTS):
+            key = f"search_{wanted}_{clients}"
+            who = "1 client" if clients == 1 else f"{clients} clients"
+            bar = 2.2 if wanted == 0.99 else None
+            lines += [
+                Line(f"{key}_qps", f"search, recall {wanted}, {who}", "/s", bar=bar),
+                Line(f"{key}_p50_ms", "its p50", "ms", more_is_better=False),
+                Line(f"{key}_p99_ms", "its p99", "ms", more_is_better=False),
+                Line(f"{key}_cpu_ms", "its server CPU", "ms", more_is_better=False),
+                Line(f"{key}_recall", "its recall", "", is_absolute=True),
+            ]
+    return lines
+
+
+LINES = [
+    Line("insert_rows_s", "insert, acknowledged", "rows/s", bar=1.0),
+    Line("insert_cpu_us", "its server CPU per row", "µs", more_is_better=False),
+    Line("searchable_s", "until all are found", "s", more_is_better=False),
+    Line("build_s", "flush and build", "s", more_is_better=False),
+    *_searches(),
+    Line("filtered_0.1_qps", "filter that 10 % pass, 1 client", "/s"),
+    Line("filtered_0.1_recall", "its recall", "", is_absolute=True),
+    Line("filtered_0.01_qps", "filter that 1 % pass, 1 client", "/s"),
+    Line("filtered_0.01_recall", "its recall", "", is_absolute=True),
+    Line("get_qps", "get by id, 1 client", "/s"),
+    Line("count_qps", "count(*), 1 client", "/s"),
+    Line(
+        "beside_bulk_p99_ms",
+        "p99 beside a client of nq = 1,000",
+        "ms",
+        more_is_better=False,
+        most=5.0,
+    ),
+    Line("start_s", "start on an empty folder", "s", more_is_better=False, most=1.0),
+    Line("cold_start_s", "start to first answer", "s", more_is_better=False, most=1.5),
+    Line("idle_cores", "cores while idle", "", is_absolute=True),
+    Line("rss_mib", "memory (RSS)", "MiB", more_is_better=False),
+    Line("pss_mib", "memory (PSS)", "MiB", more_is_better=False),
+    Line("disk_mib", "disk", "MiB", more_is_better=False),
+]
+
+
+def table(results: Mapping[str, Figures], is_full: bool) -> str:
+    """A Markdown table: a column per server, those of peers with the ratio to them."""
+    peers = [name for name in results if name != OURS]
+    head = ["", OURS, *peers, "bar", ""]
+    rows = [
+        [*_cells(line, results, peers), *_verdict(line, results, is_full)]
+        for line in LINES
+    ]
+    rows = [row for row in rows if any(row[1:-2])]
+    widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
+    shown = [head, ["-" * max(3, width) for width in widths], *rows]
+    return "\n".join(
+        "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
+        for row in shown
+    )
+
+
+def misses(results: Mapping[str, Figures], is_full: bool) -> list[str]:
+    """Titles of the lines whose bar is missed."""
+    return [
+        line.title for line in LINES if _verdict(line, results, is_full)[1] == "MISS"
+    ]
+
+
+def _value(line: Line, figures: Figures) -> float | None:
+    values = figures.get(line.name)
+    return None if not values else float(np.median(values))
+
+
+def _ratio(line: Line, ours: float, theirs: float) -> float:
+    if line.more_is_better:
+        return ours / theirs
+    return theirs / ours
+
+
+def _cells(line: Line, results: Mapping[str, Figures], peers: list[str]) -> list[str]:
+    ours = _value(line, results.get(OURS, {}))
+    cells = [line.title, _shown(ours, line.unit)]
+    for peer in peers:
+        theirs = _value(line, results[peer])
+        text = _shown(theirs, line.unit)
+        if ours and theirs and not line.is_absolute:
+            text = f"{_number(_ratio(line, ours, theirs))} × ({text})"
+        cells.append(text)
+    return cells
+
+
+def _verdict(
+    line: Line, results: Mapping[str, Figures], is_full: bool
+) -> tuple[str, str]:
+    ours = _value(line, results.get(OURS, {}))
+    theirs = _value(line, results.get(MILVUS, {}))
+    if line.most is not None:
+        bar, passed = (
+            f"≤ {line.most:g} {line.unit}",
+            ours is not None and (ours <= line.most),
+        )
+        return bar, ("pass" if passed else "MISS") if is_full and ours else ""
+    if line.bar is None:
+        return "", ""
+    bar = f"≥ {line.bar:g} × milvus"
+    if not is_full or not ours or not theirs:
+        return bar, ""
+    return bar, "pass" if _ratio(line, ours, theirs) >= line.bar else "MISS"
+
+
+def _shown(value: float | None, unit: str) -> str:
+    if value is None or np.isnan(value):
+        return ""
+    gap = "" if unit.startswith("/") else " "
+    return f"{_number(value)}{gap}{unit}".strip()
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
