@@ -16,6 +16,7 @@ class NewCollection:
     Attributes:
         metrics: metric by vector field name, used until the field has an index.
         shards, consistency_level, properties: kept to be told back.
+        is_loaded: clients of the protocol may read it at once.
     """
 
     name: str
@@ -26,6 +27,7 @@ class NewCollection:
     shards: int = 1
     consistency_level: int = 0
     properties: Mapping[str, str] = field(default_factory=dict)
+    is_loaded: bool = False
 
     def matches(
         self, definition: CollectionDefinition, schema: CollectionSchema

@@ -31,6 +31,7 @@ from elanus.engine.definition import (
     DEFAULT_PARTITION,
     CollectionDefinition,
     IndexDefinition,
+    LoadDefinition,
 )
 from elanus.engine.node import Node
 from elanus.engine.shard import LocalShard
@@ -207,6 +208,7 @@ class Database:
                 consistency_level=new.consistency_level,
                 properties=new.properties,
                 updated_ts=created_ts,
+                loaded=LoadDefinition() if new.is_loaded else None,
             )
             return self._create(definition)
 

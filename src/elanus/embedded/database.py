@@ -105,6 +105,7 @@ class Database:
             schema,
             bool(dynamic),
             {f.name.strip(): checked for f in schema.vectors},
+            is_loaded=True,
         )
         return Collection(self._core, self._core.create_collection(new))
 
