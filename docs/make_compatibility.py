@@ -42,11 +42,12 @@ REMARKS = {
     "read all the same; one replica",
     "LoadPartitions": "as LoadCollection",
     "ManualCompaction": "the target size is not looked at; compactions run one by one",
-    "Query": "`order_by_fields`, `group_by_fields` and aggregates but `count(*)` are "
-    "refused (3000)",
+    "Query": "rows by `order_by_fields`; groups and aggregates, groups in ascending "
+    "order of their keys",
     "Search": "returns `limit` rows where there are; iterators lose no row of equal "
-    "score; grouping, ordering, rerank functions, highlighting and aggregation are "
-    "refused (3000)",
+    "score; `order_by_fields` orders the rows that are returned, after the offset; in "
+    "JSON, bools come before numbers before texts; grouping, rerank functions, "
+    "highlighting and aggregation are refused (3000)",
     "Upsert": "replaces the key's rows in all partitions; with auto ids the given key "
     "is kept, so that the change is atomic; a partial update finds and changes its "
     "rows with no write between",

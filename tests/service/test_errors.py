@@ -366,7 +366,7 @@ READS = [
     (query_request("id > 0", output_fields=("zz",)), 1100, "field zz not exist"),
     (query_request("zz > 0"), 1100, "failed to create query plan: cannot parse expre"),
     (query_request(limit=1, output_fields=("count(*)",)), 1100, "count entities with "),
-    (query_request("id > 0", order_by_fields="id"), 3000, "order_by_fields"),
+    (query_request("id > 0", order_by_fields="id"), 1100, "ORDER BY requires explicit"),
     (query_request("id > 0", partitions=("x",)), 1100, "partition name x not found"),
     (r.GetMetrics("nonsense"), 1100, "failed to decode the metrics request"),
 ]

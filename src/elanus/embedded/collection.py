@@ -36,11 +36,15 @@ class QueryOptions(TypedDict, total=False):
         offset: rows to skip; only together with a limit.
         partitions: names of the partitions to read; all when not given.
         filter_params: values of ``{name}`` templates in the filter.
+        order_by: fields to put the rows in order by, with direction and place of nulls:
+            ``"price:asc,rating:desc:nulls_first"``. Of a search, the rows found, which
+            may be told to be ordered by keys of JSON fields too.
     """
 
     offset: int
     partitions: Sequence[str]
     filter_params: Mapping[str, Any]
+    order_by: str
 
 
 class SearchOptions(QueryOptions, total=False):
@@ -137,7 +141,7 @@ class Reader:
         limit: int | None = None,
         **options: Unpack[QueryOptions],
     ) -> pa.Table:
-        """The rows that match a filter, ascending by primary key.
+        """The rows that match a filter, ascending by primary key if not told otherwise.
 
         Args:
             options: see :class:`QueryOptions`.

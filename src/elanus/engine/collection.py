@@ -262,7 +262,7 @@ class Collection:
         return search(version, plan, queries, self._rng_for(plan.predicate))
 
     def query(self, version: Version, request: QueryRequest) -> pa.Table:
-        """Rows by filter, ascending by primary key.
+        """Rows by filter, in the order asked for, else ascending by primary key.
 
         Raises:
             InvalidParameter, QueryPlanError, CorruptionError.
@@ -287,7 +287,7 @@ class Collection:
         return plan_query(self._definition, request)
 
     def rows(self, version: Version, plan: QueryPlan) -> Rows:
-        """Which rows a query returns, ascending by primary key.
+        """Which rows a query returns, in its order.
 
         Raises:
             CorruptionError: a column file is damaged; the message names it.
@@ -333,6 +333,8 @@ class Collection:
         if batch_rows < 1:
             raise InvalidParameter(f"batch size [{batch_rows}] should be at least 1")
         plan = plan_query(self._definition, request)
+        if plan.order:
+            raise InvalidParameter("ORDER BY with iterator is not supported")
         return iterate(version, plan, batch_rows, self._rng_for(plan.predicate))
 
     def _rng_for(self, predicate: Predicate | None) -> np.random.Generator:
@@ -374,5 +376,6 @@ def _plan_key(request: SearchRequest) -> Any:
         request.metric,
         tuple(request.partitions or ()),
         tuple(request.output_fields),
+        request.order_by,
         None if not params else repr(params),
     )

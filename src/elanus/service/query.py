@@ -1,20 +1,15 @@
-"""Queries: rows by filter, in order of the primary key, and counts."""
+"""Queries: rows by filter, in order of the primary key or of their values."""
 
 from __future__ import annotations
-
-import re
-
-import numpy as np
 
 from elanus.engine.collection import Collection
 from elanus.engine.read.plan import QueryRequest
 from elanus.engine.version import Version
-from elanus.errors import InvalidParameter, UnsupportedOperation
+from elanus.errors import InvalidParameter
 from elanus.schema import limits
-from elanus.schema.arrays import array_of
-from elanus.schema.types import DataType
+from elanus.service.aggregates import aggregates, asks_for_aggregates
 from elanus.service.core import Core
-from elanus.service.output import COUNT, columns_of, shape_of
+from elanus.service.output import columns_of, shape_of
 from elanus.service.reading import (
     check_iterated,
     partitions_to_read,
@@ -23,16 +18,15 @@ from elanus.service.reading import (
     version_at,
     without_growing,
 )
-from elanus.service.replies import OutputColumn, QueryReply
+from elanus.service.replies import QueryReply
 from elanus.service.requests import Query, QueryOptions
 
-_AGGREGATE = re.compile(r"\s*(sum|avg|min|max|count)\s*\(.*\)\s*\Z", re.IGNORECASE)
 _UNBUILT = ("query_iter_last_element_offset",)
 _WINDOW = "invalid max query result window"
 
 
 def query(core: Core, request: Query) -> QueryReply:
-    """Read the rows that match a filter.
+    """Read the rows that match a filter, or aggregates of them.
 
     Raises:
         InvalidParameter, QueryPlanError: the request does not fit the collection.
@@ -41,7 +35,7 @@ def query(core: Core, request: Query) -> QueryReply:
     """
     collection = core.collection(request)
     definition, options = collection.definition, request.options
-    _check_options(options)
+    refuse_unbuilt(options.extra, _UNBUILT)
     partitions = partitions_to_read(definition, request.partitions, "query")
     check_iterated(collection, options.collection_id if options.is_iterator else 0)
     bound = QueryRequest(
@@ -52,11 +46,13 @@ def query(core: Core, request: Query) -> QueryReply:
         partitions=partitions,
     )
     version = _version(collection, request)
-    if any(name.lower().replace(" ", "") == COUNT for name in request.output_fields):
-        return _count(core, request, version, bound)
+    _check_order(options)
+    if asks_for_aggregates(request):
+        return aggregates(core, request, version, bound)
     _check_window(request)
     shape = shape_of(definition.schema, request.output_fields, with_key=True)
-    rows = collection.rows(version, collection.plan_query(bound))
+    plan = collection.plan_query(bound._replace(order_by=options.order_by_fields))
+    rows = collection.rows(version, plan)
     return QueryReply(
         collection=request.collection,
         primary_name=definition.schema.primary.name,
@@ -66,12 +62,13 @@ def query(core: Core, request: Query) -> QueryReply:
     )
 
 
-def _check_options(options: QueryOptions) -> None:
-    if options.order_by_fields:
-        raise UnsupportedOperation("order_by_fields in a query")
-    if options.group_by_fields:
-        raise UnsupportedOperation("group_by_fields in a query")
-    refuse_unbuilt(options.extra, _UNBUILT)
+def _check_order(options: QueryOptions) -> None:
+    if not options.order_by_fields:
+        return
+    if options.is_iterator:
+        raise InvalidParameter("ORDER BY with iterator is not supported")
+    if options.limit is None:
+        raise InvalidParameter("ORDER BY requires explicit limit")
 
 
 def _version(collection: Collection, request: Query) -> Version:
@@ -83,9 +80,6 @@ def _version(collection: Collection, request: Query) -> Version:
 
 
 def _check_window(request: Query) -> None:
-    for name in request.output_fields:
-        if _AGGREGATE.match(name):
-            raise UnsupportedOperation(f"aggregate {name} in a query")
     limit, offset = request.options.limit, request.options.offset
     if limit is None:
         if not request.filter:
@@ -96,21 +90,3 @@ def _check_window(request: Query) -> None:
             f"{_WINDOW}, (offset+limit) should be in range "
             f"[1, {limits.RESULT_WINDOW}], but got {limit + offset}"
         )
-
-
-def _count(
-    core: Core, request: Query, version: Version, bound: QueryRequest
-) -> QueryReply:
-    if len(request.output_fields) > 1:
-        raise UnsupportedOperation(f"{COUNT} together with other output fields")
-    if bound.limit is not None:
-        raise InvalidParameter("count entities with pagination is not allowed")
-    collection = core.collection(request)
-    found = array_of(np.array([collection.count(version, bound)], np.int64))
-    return QueryReply(
-        collection=request.collection,
-        primary_name=collection.schema.primary.name,
-        columns=(OutputColumn(COUNT, DataType.INT64, found),),
-        output_fields=(COUNT,),
-        session_ts=session_ts(core, version),
-    )

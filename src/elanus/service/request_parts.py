@@ -130,6 +130,7 @@ class SearchOptions:
     group_by_field: str = ""
     group_size: int | None = None
     strict_group_size: bool = False
+    order_by_fields: str = ""
     iterator: SearchIterator | None = None
     collection_id: int = 0
     extra: Mapping[str, str] = field(default_factory=dict, hash=False)

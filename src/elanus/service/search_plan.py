@@ -23,7 +23,7 @@ from elanus.service.reading import check_iterated, partitions_to_read, refuse_un
 from elanus.service.requests import Search, SearchOptions
 from elanus.service.search_iterator import check_walk
 
-_UNBUILT = ("group_by_fields", "order_by_fields", "json_path")
+_UNBUILT = ("group_by_fields", "json_path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,7 @@ def _planned(
             field=field.name,
             partitions=partitions,
             params=options.params,
+            order_by=options.order_by_fields,
         )
     )
     return PlannedSearch(definition, options, plan, shape)
@@ -114,6 +115,8 @@ def _check_options(options: SearchOptions) -> None:
         )
     if options.group_by_field:
         raise UnsupportedOperation("group_by_field in a search")
+    if options.order_by_fields and options.iterator is not None:
+        raise InvalidParameter("order_by is not supported when using search iterator")
     if options.extra:
         refuse_unbuilt(options.extra, _UNBUILT)
     if options.iterator is not None and options.iterator.is_v2:

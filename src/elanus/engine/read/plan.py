@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from elanus.distance.metrics import Metric
 from elanus.engine.definition import CollectionDefinition
+from elanus.engine.read.order import Ordered, SortKey, parse_order
 from elanus.errors import InvalidParameter, QueryPlanError
 from elanus.expr.bind import compile_filter
 from elanus.expr.predicate import Predicate
@@ -49,6 +50,7 @@ class SearchPlan:
 
     Attributes:
         bounds: of a range search.
+        order: what the rows found are put in order by; by score alone without it.
         limit, offset: ranks ``offset`` to ``offset + limit`` of each query are wanted.
         predicate: which rows count; ``None`` for all.
         partitions: ids of the partitions searched; ``None`` for all.
@@ -63,14 +65,17 @@ class SearchPlan:
     params: SearchParams
     outputs: tuple[Output, ...]
     bounds: Bounds | None = None
+    order: tuple[SortKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """A filtered read, in ascending order of the primary key.
+    """A filtered read.
 
     Attributes:
         limit: rows wanted; ``None`` for all.
+        order: what the rows are put in order by; equal ones, and all without it,
+            ascend by primary key.
     """
 
     limit: int | None
@@ -78,6 +83,7 @@ class QueryPlan:
     predicate: Predicate | None
     partitions: frozenset[int] | None
     outputs: tuple[Output, ...]
+    order: tuple[SortKey, ...] = ()
 
 
 class SearchRequest(NamedTuple):
@@ -87,6 +93,7 @@ class SearchRequest(NamedTuple):
         field: the vector field; empty when there is only one.
         metric: checked against the field's when given.
         filter_params: values of ``{name}`` templates in the filter.
+        order_by: such as ``"price:asc,rating:desc:nulls_first"``.
     """
 
     limit: int = 10
@@ -98,6 +105,7 @@ class SearchRequest(NamedTuple):
     partitions: Sequence[str] | None = None
     params: Mapping[str, Any] | None = None
     output_fields: Sequence[str] = ()
+    order_by: str = ""
 
 
 class QueryRequest(NamedTuple):
@@ -109,6 +117,7 @@ class QueryRequest(NamedTuple):
     offset: int = 0
     partitions: Sequence[str] | None = None
     output_fields: Sequence[str] = ()
+    order_by: str = ""
 
 
 def plan_search(definition: CollectionDefinition, request: SearchRequest) -> SearchPlan:
@@ -141,6 +150,7 @@ def plan_search(definition: CollectionDefinition, request: SearchRequest) -> Sea
         ),
         outputs=outputs_of(schema, tuple(request.output_fields)),
         bounds=_bounds(metric, request.params or {}),
+        order=parse_order(schema, request.order_by, Ordered.SEARCH),
     )
 
 
@@ -171,6 +181,7 @@ def plan_query(definition: CollectionDefinition, request: QueryRequest) -> Query
         bind_filter(schema, request.filter, request.filter_params),
         _partition_ids(definition, request.partitions),
         outputs,
+        parse_order(schema, request.order_by, Ordered.QUERY),
     )
 
 

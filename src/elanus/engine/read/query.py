@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from elanus.engine.read.filter import allowed_rows, matching_rows
+from elanus.engine.read.order import sorted_rows
 from elanus.engine.read.output import output_columns
 from elanus.engine.read.plan import QueryPlan
 from elanus.engine.version import SegmentView, Version
@@ -40,7 +41,7 @@ class Rows:
 
 
 def query(version: Version, plan: QueryPlan, rng: np.random.Generator) -> pa.Table:
-    """The rows of a plan, ascending by primary key.
+    """The rows of a plan, in its order.
 
     Raises:
         CorruptionError: a column file is damaged; the message names it.
@@ -51,8 +52,19 @@ def query(version: Version, plan: QueryPlan, rng: np.random.Generator) -> pa.Tab
 
 
 def matching(version: Version, plan: QueryPlan, rng: np.random.Generator) -> Rows:
-    """Which rows a plan returns, ascending by primary key."""
+    """Which rows a plan returns, in its order."""
     end = None if plan.limit is None else plan.offset + plan.limit
+    if not plan.order:
+        return _by_key(version, plan, end, rng)
+    rows = _by_key(version, plan, None, rng)
+    order = sorted_rows(version.views, rows.parts, rows.offsets, plan.order)
+    return rows.take(order[plan.offset : end] if end is not None else order)
+
+
+def _by_key(
+    version: Version, plan: QueryPlan, end: int | None, rng: np.random.Generator
+) -> Rows:
+    """The plan's rows ascending by primary key, up to ``end``."""
     primary = version.schema.primary.id
     parts, offsets, keys = [], [], []
     for position, view in enumerate(version.views):
@@ -71,7 +83,7 @@ def matching(version: Version, plan: QueryPlan, rng: np.random.Generator) -> Row
         return Rows.none()
     rows = Rows(np.concatenate(parts), np.concatenate(offsets))
     order = values_of(pc.sort_indices(concat(list(keys)))).astype(np.int64)
-    return rows.take(order[plan.offset : end] if plan.limit is not None else order)
+    return rows.take(order[plan.offset : end] if end is not None else order)
 
 
 def _keys_at(view: SegmentView, chosen: Offsets, primary: int) -> pa.Array:

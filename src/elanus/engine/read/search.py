@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from elanus.distance.metrics import scores_from_distances
 from elanus.distance.topk import TopK, merge
 from elanus.engine.read.filter import allowed_rows
+from elanus.engine.read.order import SortKey, sorted_rows
 from elanus.engine.read.plan import SearchPlan
 from elanus.engine.read.ranking import beyond_removed, search_within, segment_vectors
 from elanus.engine.version import SegmentView, Version, gather
@@ -144,7 +145,8 @@ def _reduce(
         return SearchHits(version, counts, None, offsets, scores, keys, traces)
     keys = gather(version.views, parts, offsets, version.schema.primary.id)
     hits = SearchHits(version, counts, parts, offsets, scores, keys, traces)
-    return _ties_by_key(hits, distances)
+    hits = _ties_by_key(hits, distances)
+    return _in_order(hits, plan.order) if plan.order else hits
 
 
 @lru_cache(maxsize=64)
@@ -159,11 +161,27 @@ def _ties_by_key(hits: SearchHits, distances: Vectors) -> SearchHits:
     if len(set(distances.tolist())) == len(distances):
         return hits  # at most a tie across queries, which the order below leaves alone
     assert isinstance(hits.keys, pa.Array)
-    queries = np.repeat(np.arange(len(hits.counts)), hits.counts)
+    queries = _query_of(hits)
     rank = np.empty(len(distances), np.int64)
     by_key = values_of(pc.sort_indices(hits.keys))
     rank[by_key] = np.arange(len(by_key))
-    order = np.lexsort((rank, distances, queries))
+    return _taken(hits, np.lexsort((rank, distances, queries)))
+
+
+def _in_order(hits: SearchHits, keys: tuple[SortKey, ...]) -> SearchHits:
+    """The hits of each query in the order of the keys, equal ones nearest first."""
+    first = [_query_of(hits)]
+    views = hits.version.views
+    return _taken(hits, sorted_rows(views, hits.parts, hits.offsets, keys, first))
+
+
+def _query_of(hits: SearchHits) -> npt.NDArray[np.int64]:
+    """The position of its query for every hit."""
+    return np.repeat(np.arange(len(hits.counts)), hits.counts)
+
+
+def _taken(hits: SearchHits, order: Offsets) -> SearchHits:
+    assert isinstance(hits.keys, pa.Array)
     return SearchHits(
         hits.version,
         hits.counts,

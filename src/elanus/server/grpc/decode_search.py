@@ -184,6 +184,7 @@ def _search_options(pairs: _Pairs) -> SearchOptions:
         group_by_field=texts.pop("group_by_field", ""),
         group_size=_optional_number(texts, "group_size"),
         strict_group_size=_flag(texts, "strict_group_size"),
+        order_by_fields=texts.pop("order_by_fields", ""),
         iterator=_iterator(texts),
         collection_id=_optional_number(texts, "collection_id") or 0,
         extra=texts,

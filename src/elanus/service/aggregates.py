@@ -1,0 +1,108 @@
+"""Queries for aggregates: ``count(*)``, and what is computed of groups of rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from elanus.engine.read.aggregate import (
+    AggregatePlan,
+    Output,
+    aggregated,
+    is_aggregate,
+    plan_aggregates,
+)
+from elanus.engine.read.order import Ordered, SortKey, parse_order
+from elanus.engine.read.plan import QueryRequest
+from elanus.engine.version import Version
+from elanus.errors import InvalidParameter, UnsupportedOperation
+from elanus.schema.arrays import array_of
+from elanus.schema.schema import CollectionSchema, FieldSchema
+from elanus.service.core import Core
+from elanus.service.output import COUNT
+from elanus.service.reading import session_ts
+from elanus.service.replies import OutputColumn, QueryReply
+from elanus.service.requests import Query
+
+
+def asks_for_aggregates(request: Query) -> bool:
+    """Whether a query wants groups or aggregates instead of rows."""
+    grouped = bool(request.options.group_by_fields)
+    return grouped or any(map(is_aggregate, request.output_fields))
+
+
+def aggregates(
+    core: Core, request: Query, version: Version, bound: QueryRequest
+) -> QueryReply:
+    """Compute what a query asks of the rows that match its filter.
+
+    Raises:
+        InvalidParameter, AggregateMismatch: the request does not fit the collection.
+        UnsupportedOperation, CorruptionError.
+    """
+    if request.options.is_iterator:
+        raise UnsupportedOperation("aggregates with a query iterator")
+    collection = core.collection(request)
+    schema = collection.schema
+    keys = [name.strip() for name in request.options.group_by_fields.split(",")]
+    plan = plan_aggregates(schema, list(filter(None, keys)), request.output_fields)
+    plan = replace(plan, order=_order(schema, request.options.order_by_fields, plan))
+    if _is_count(request):
+        plan = replace(plan, outputs=(replace(plan.outputs[0], name=COUNT),))
+        columns = [_count(core, request, version, bound)]
+    else:
+        everything = collection.plan_query(bound)
+        rows = collection.rows(version, replace(everything, limit=None, offset=0))
+        columns = aggregated(version, rows, plan)
+        if bound.limit is not None:
+            columns = [column.slice(bound.offset, bound.limit) for column in columns]
+    return QueryReply(
+        collection=request.collection,
+        primary_name=schema.primary.name,
+        columns=tuple(map(_column, plan.outputs, columns)),
+        output_fields=tuple(output.name for output in plan.outputs),
+        session_ts=session_ts(core, version),
+    )
+
+
+def _is_count(request: Query) -> bool:
+    """Whether a query wants nothing but the number of rows."""
+    names = [name.lower().replace(" ", "") for name in request.output_fields]
+    return names == [COUNT] and not request.options.group_by_fields
+
+
+def _count(
+    core: Core, request: Query, version: Version, bound: QueryRequest
+) -> pa.Array:
+    if bound.limit is not None:
+        raise InvalidParameter("count entities with pagination is not allowed")
+    found = core.collection(request).count(version, bound)
+    return array_of(np.array([found], np.int64))
+
+
+def _order(
+    schema: CollectionSchema, text: str, plan: AggregatePlan
+) -> tuple[SortKey, ...]:
+    names = [spec.split(":")[0].strip() for spec in text.split(",") if spec]
+    known = {field.name for field in plan.keys}
+    for name in names:
+        if is_aggregate(name):
+            raise InvalidParameter(
+                f"ORDER BY on aggregate expression '{name}' is not yet supported"
+            )
+        if name not in known:
+            raise InvalidParameter(
+                f"ORDER BY field '{name}' is not valid: when using GROUP BY or "
+                f"aggregates, ORDER BY can only reference GROUP BY columns"
+            )
+    return parse_order(schema, text, Ordered.QUERY)
+
+
+def _column(output: Output, values: pa.Array) -> OutputColumn:
+    if isinstance(output, FieldSchema):
+        return OutputColumn.of(output, values)
+    return OutputColumn(
+        output.name, output.dtype, values, is_nullable=values.null_count > 0
+    )
