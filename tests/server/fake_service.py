@@ -92,6 +92,7 @@ class FakeService:
         self.error: BaseException | None = None
         self.together: list[int] = []
         self.key: Callable[[r.Request], Hashable | None] = lambda request: None
+        self.long: Callable[[r.Request], r.Work | None] = lambda request: None
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Semaphore(0)
@@ -107,6 +108,10 @@ class FakeService:
         if self.error is not None:
             raise self.error
         return self.answer(request)
+
+    def steps(self, request: r.Request, context: r.RequestContext) -> r.Work | None:
+        """What ``long`` says; nothing is long unless a test wants it."""
+        return self.long(request)
 
     def plan_key(self, request: r.Request) -> Hashable | None:
         """What ``key`` says; nothing shares a plan unless a test wants it."""

@@ -392,3 +392,103 @@ def test_nothing_is_lost_among_threads() -> None:
     for thread in workers:
         thread.join()
     assert sorted(int(call.method) for call in taken) == list(range(1500))
+
+
+class Steps:
+    """Work of so many steps; each waits until it is let on."""
+
+    def __init__(self, count: int, served: list[str]) -> None:
+        self.left = count
+        self.served = served
+        self.begun = threading.Semaphore(0)
+        self.let_on = threading.Semaphore(0)
+
+    def advance(self) -> a.Reply | None:
+        """One step."""
+        self.begun.release()
+        assert self.let_on.acquire(timeout=WAIT_S)
+        self.left -= 1
+        self.served.append("step")
+        return None if self.left else REPLIES[r.Search]
+
+
+def _is_large(request: r.Request) -> bool:
+    return isinstance(request, r.Search) and request.options.limit == 2
+
+
+def _large_search() -> bytes:
+    params = [{"key": "topk", "value": "2"}]
+    payload: bytes = message(
+        "milvus.SearchRequest", search_params=params
+    ).SerializeToString()
+    return payload
+
+
+def test_small_calls_are_served_between_the_steps_of_a_long_one() -> None:
+    """With a single thread, a small search waits for one step, not for all."""
+    service, served = FakeService(), list[str]()
+    work = Steps(3, served)
+    service.long = lambda request: work if _is_large(request) else None
+
+    def answer(request: r.Request) -> a.Reply:
+        served.append("small")
+        return REPLIES[r.Search]
+
+    service.answer = answer
+    long_call = SignalledCall("Search", _large_search())
+    small_call = SignalledCall("Search", search())
+    with dispatching(service, Limits(threads=SMALL)) as dispatcher:
+        dispatcher.submit(long_call)
+        assert work.begun.acquire(timeout=WAIT_S)
+        dispatcher.submit(small_call)
+        for _ in range(3):
+            work.let_on.release()
+        assert long_call.answered.wait(WAIT_S)
+        assert small_call.answered.wait(WAIT_S)
+    assert served == ["step", "small", "step", "step"]
+    assert len(long_call.replies) == len(small_call.replies) == 1
+    assert dispatcher.in_flight_bytes == 0
+
+
+def test_a_long_call_that_nobody_waits_for_ends_between_steps() -> None:
+    """The rest of its steps is not done, and its bytes are given back."""
+    service, served = FakeService(), list[str]()
+    work = Steps(1_000, served)
+    service.long = lambda request: work
+    call = SignalledCall("Search", search())
+    with dispatching(service, Limits(threads=SMALL)) as dispatcher:
+        dispatcher.submit(call)
+        assert work.begun.acquire(timeout=WAIT_S)
+        call.is_cancelled = True
+        work.let_on.release()
+        assert dispatcher.drain(WAIT_S)
+    assert served == ["step"]
+    assert not call.replies
+    assert dispatcher.in_flight_bytes == 0
+
+
+def test_a_long_call_is_finished_by_a_dispatcher_that_closes() -> None:
+    """No thread is left to take it up again, so the last one does not let go of it."""
+    service, served = FakeService(), list[str]()
+    work = Steps(3, served)
+    service.long = lambda request: work
+    call = SignalledCall("Search", search())
+    with dispatching(service, Limits(threads=SMALL)) as dispatcher:
+        dispatcher.submit(call)
+        assert work.begun.acquire(timeout=WAIT_S)
+        dispatcher.close(0.0)
+        for _ in range(3):
+            work.let_on.release()
+        assert call.answered.wait(WAIT_S)
+    assert len(served) == 3
+    assert len(call.replies) == 1
+
+
+def test_in_the_callers_own_thread_nothing_is_divided() -> None:
+    """Nobody waits behind it there."""
+    service = FakeService()
+    service.long = lambda request: Steps(2, [])
+    call = HandCall("Search", search())
+    with dispatching(service, Limits(threads=SMALL)) as dispatcher:
+        dispatcher.answer(call)
+    assert len(call.replies) == 1

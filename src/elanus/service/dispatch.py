@@ -36,6 +36,8 @@ from elanus.service.core import Core
 from elanus.service.replies import Reply
 from elanus.service.requests import Request, RequestContext
 from elanus.service.search_batch import plan_key, search_together
+from elanus.service.search_pieces import SearchInPieces, is_long
+from elanus.service.steps import Stepwise
 
 Operation = Callable[[Core, Any], Reply]
 _LOG = logging.getLogger(__name__)
@@ -166,6 +168,23 @@ class LocalService:
     def plan_key(self, request: Request) -> Hashable | None:
         """Requests of equal keys may be handled together; ``None`` for alone."""
         return plan_key(request) if isinstance(request, r.Search) else None
+
+    def steps(self, request: Request, context: RequestContext) -> Stepwise | None:
+        """A long request as steps; ``None`` for those that are handled at once."""
+        if not isinstance(request, r.Search) or not is_long(request):
+            return None
+        started = self._monotonic()
+
+        def begin() -> SearchInPieces:
+            self._check_wanted(context, started)
+            return SearchInPieces(self.core, request, self._monotonic)
+
+        def tell(code: int) -> None:
+            if self._observe is not None:
+                seconds = self._monotonic() - started
+                self._observe(Call("Search", seconds, code, context))
+
+        return Stepwise("Search", begin, tell)
 
     def handle_together(
         self, requests: Sequence[Request], contexts: Sequence[RequestContext]

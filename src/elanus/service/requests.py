@@ -37,6 +37,7 @@ from elanus.service.request_parts import (
 from elanus.service.request_parts import (
     SearchOptions as SearchOptions,
 )
+from elanus.service.steps import Work as Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,13 @@ class Service(Protocol):
         Raises:
             NotAuthenticated, PermissionDenied: the caller may not; ends the call.
             ElanusError: anything else that went wrong; becomes a part of the answer.
+        """
+        ...
+
+    def steps(self, request: Request, context: RequestContext) -> Work | None:
+        """A long request as steps, which any thread may do, one at a time.
+
+        Each raises as :meth:`handle`. ``None`` for a request that is to be handled.
         """
         ...
 

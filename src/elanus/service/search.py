@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from elanus.engine.collection import Collection
 from elanus.engine.read.plan import QueryRequest, SearchPlan
+from elanus.engine.read.search import SearchHits
 from elanus.engine.version import Version
 from elanus.errors import InvalidParameter
 from elanus.schema import limits
@@ -94,8 +95,14 @@ def run(core: Core, prepared: Prepared) -> SearchReply:
     Raises:
         CorruptionError: a column file is damaged; the message names it.
     """
+    version, plan = prepared.version, prepared.plan
+    hits = prepared.collection.search(version, plan, prepared.queries)
+    return reply_of(core, prepared, hits)
+
+
+def reply_of(core: Core, prepared: Prepared, hits: SearchHits) -> SearchReply:
+    """The answer made of what a search found."""
     request, version = prepared.request, prepared.version
-    hits = prepared.collection.search(version, prepared.plan, prepared.queries)
     return SearchReply(
         collection=request.collection,
         primary_name=version.schema.primary.name,

@@ -13,6 +13,7 @@ from elanus.service.core import Core
 from elanus.service.replies import SearchReply
 from elanus.service.requests import Search
 from elanus.service.search import Prepared, prepare, queries_of, run
+from elanus.service.search_pieces import is_long
 
 
 def plan_key(request: Search) -> Hashable | None:
@@ -20,7 +21,7 @@ def plan_key(request: Search) -> Hashable | None:
     queries, options = request.queries, request.options
     if queries is None or queries.vectors is None or options.iterator is not None:
         return None
-    if request.query_keys is not None or request.filter_params:
+    if request.query_keys is not None or request.filter_params or is_long(request):
         return None
     return (
         request.database,

@@ -23,16 +23,27 @@ class Backlog:
         self._lock = threading.Lock()
         # One token per call wakes one thread, without the cost of a condition.
         self._tokens: SimpleQueue[bool] = SimpleQueue()
+        self._is_closed = False
 
     def put(self, call: Call) -> None:
         """Add a call."""
         self._calls.append(call)
         self._tokens.put(True)
 
+    def put_back(self, call: Call) -> bool:
+        """Add a call that was taken before; false if closed, as none may be left."""
+        with self._lock:
+            if self._is_closed:
+                return False
+            self.put(call)
+            return True
+
     def close(self, n_threads: int) -> None:
         """Send so many threads home, once everything put before is taken."""
-        for _ in range(n_threads):
-            self._tokens.put(False)
+        with self._lock:
+            self._is_closed = True
+            for _ in range(n_threads):
+                self._tokens.put(False)
 
     def take(self) -> list[Call] | None:
         """The next calls, after waiting for one; ``None`` when closed."""

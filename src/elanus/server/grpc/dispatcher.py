@@ -211,21 +211,27 @@ class Dispatcher:
         self.limits.on_thread_start()
         while (calls := backlog.take()) is not None:
             try:
-                self._serve(calls)
+                self._serve(calls, backlog)
             except Exception:  # noqa: BLE001 (a dead thread is missing for good)
                 _log.exception("%s could not be answered", calls[0].method)
 
-    def _serve(self, calls: list[Call]) -> None:
-        """Answer calls of one plan key, or a single one."""
+    def _serve(self, calls: list[Call], backlog: Backlog | None = None) -> None:
+        """Answer calls of one plan key, or a single one.
+
+        With a backlog, a long call goes back there after each step.
+        """
+        is_put_back = False
         try:
             wanted = [call for call in calls if self._is_wanted(call)]
-            if len(wanted) == 1:
-                self._run(wanted[0])
-            elif wanted:
+            if len(wanted) > 1:
                 self._run_together(wanted)
+            elif wanted:
+                while not (is_put_back or self._run(wanted[0], backlog)):
+                    is_put_back = backlog is not None and backlog.put_back(wanted[0])
         finally:
-            for call in calls:
-                self._release(call)
+            if not is_put_back:
+                for call in calls:
+                    self._release(call)
 
     def _is_wanted(self, call: Call) -> bool:
         """Whether somebody waits for the answer, and there is a request to answer."""
@@ -236,16 +242,27 @@ class Dispatcher:
             return False
         return call.request is not None or self._decode(call, HANDLERS[call.method])
 
-    def _run(self, call: Call) -> None:
+    def _run(self, call: Call, backlog: Backlog | None) -> bool:
+        """Answer a call; false if more steps of it are to be done."""
         assert call.request is not None
+        answer: Reply | ElanusError | None
         try:
-            answer = self._service.handle(call.request, context_of(call))
+            context = context_of(call)
+            if backlog is not None and call.work is None:
+                call.work = self._service.steps(call.request, context)
+            if call.work is None:
+                answer = self._service.handle(call.request, context)
+            else:
+                answer = call.work.advance()
         except ElanusError as error:
-            self._send(call, error)
+            answer = error
         except Exception as error:  # noqa: BLE001 (told to the client and the log)
             self._respond_with_surprise(call, error)
-        else:
-            self._send(call, answer)
+            return True
+        if answer is None:
+            return False
+        self._send(call, answer)
+        return True
 
     def _run_together(self, calls: list[Call]) -> None:
         requests = [call.request for call in calls if call.request is not None]

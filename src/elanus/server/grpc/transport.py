@@ -11,7 +11,7 @@ from collections.abc import Hashable, Sequence
 from typing import Protocol, TypeAlias
 
 from elanus.server.grpc.status import GrpcCode
-from elanus.service.requests import Request
+from elanus.service.requests import Request, Work
 
 Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 
@@ -39,6 +39,7 @@ class Call(ABC):
         "plan_key",
         "request",
         "size_bytes",
+        "work",
     )
 
     def __init__(
@@ -58,6 +59,7 @@ class Call(ABC):
         self.size_bytes = len(payload)
         self.request: Request | None = None
         self.plan_key: Hashable | None = None
+        self.work: Work | None = None
 
     @abstractmethod
     def respond(self, payload: bytes) -> None:
