@@ -51,6 +51,21 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
         "--http-port", type=int, default=9091, help="port of /healthz and /metrics"
     )
     serve.add_argument("--transport", choices=("native", "grpcio"), default="native")
+    serve.add_argument(
+        "--slow-ms", type=float, default=1000.0, help="log calls that take so long"
+    )
+    serve.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="json: one object a line",
+    )
+    serve.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        help="the least that is logged, to the standard error stream",
+    )
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -58,7 +73,9 @@ def _serve(options: argparse.Namespace) -> int:
     import threading
 
     from elanus.serving import ServeOptions, Server, is_loopback
+    from elanus.telemetry.logs import set_up_logs
 
+    set_up_logs(options.log_format, options.log_level)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -70,6 +87,7 @@ def _serve(options: argparse.Namespace) -> int:
                 port=options.port,
                 http_port=options.http_port,
                 transport=options.transport,
+                slow_s=options.slow_ms / 1000,
             )
         )
     except OSError as error:

@@ -15,18 +15,18 @@ from pathlib import Path
 
 from elanus.app import OpenDatabase, World, open_database
 from elanus.config import Settings
-from elanus.database.reports import collection_stats
+from elanus.database.readings import database_readings
 from elanus.distance.native import use_one_thread
-from elanus.errors import ElanusError, InvalidParameter
+from elanus.errors import InvalidParameter
 from elanus.server.grpc.dispatcher import Dispatcher, Limits
 from elanus.server.grpc.transport import Transport
 from elanus.server.http import HttpPort
 from elanus.service.core import Core
 from elanus.service.dispatch import Call, LocalService
-from elanus.telemetry import Gauge, Telemetry
+from elanus.telemetry.metrics import Reading, Telemetry
+from elanus.telemetry.process import process_readings
 
 GRACE_S = 10.0
-SLOW_S = 1.0
 HISTORY_S = 600.0  # server clients read at timestamps that they were told before
 _log = logging.getLogger("elanus.server")
 
@@ -40,6 +40,7 @@ class ServeOptions:
         port: of gRPC; 0 takes any free one.
         http_port: of ``/healthz`` and ``/metrics``; 0 takes any free one.
         transport: "native" or "grpcio".
+        slow_s: calls that take so long are logged.
     """
 
     data: Path
@@ -47,6 +48,7 @@ class ServeOptions:
     port: int = 19530
     http_port: int = 9091
     transport: str = "native"
+    slow_s: float = 1.0
     settings: Settings = field(default_factory=lambda: Settings(history_s=HISTORY_S))
 
 
@@ -62,13 +64,14 @@ class Server:
             InvalidParameter: there is no such transport.
         """
         world = World(settings=options.settings)
+        self._slow_s = options.slow_s
         self._opened: OpenDatabase = open_database(options.data, world)
         try:
             self._service = LocalService(
                 Core(self._opened.database, world.random_id),
                 observe=self._observe,
             )
-            self.telemetry = Telemetry(self._gauges)
+            self.telemetry = Telemetry(self._readings)
             self._dispatcher = Dispatcher(
                 self._service, Limits(on_thread_start=use_one_thread)
             )
@@ -119,7 +122,7 @@ class Server:
 
     def _observe(self, call: Call) -> None:
         self.telemetry.count(call.name, call.code, call.seconds)
-        if call.seconds >= SLOW_S:
+        if call.seconds >= self._slow_s:
             _log.warning(
                 "slow: %s took %.2f s (code %d, peer %s, request %s)",
                 call.name,
@@ -127,43 +130,28 @@ class Server:
                 call.code,
                 call.context.peer,
                 call.context.request_id,
+                extra={
+                    "operation": call.name,
+                    "seconds": call.seconds,
+                    "code": call.code,
+                    "peer": call.context.peer,
+                    "request_id": call.context.request_id,
+                },
             )
 
-    def _gauges(self) -> Iterator[Gauge]:
-        database = self._opened.database
-        status = database.background.status
-        log = database.node.log
-        yield Gauge("log_bytes", "Size of the log on disk.", log.size_bytes)
-        yield Gauge(
+    def _readings(self) -> Iterator[Reading]:
+        yield Reading(
             "requests_in_flight_bytes",
             "Bytes of requests received and not answered.",
             self._dispatcher.in_flight_bytes,
         )
-        yield Gauge(
+        yield Reading(
             "requests_waiting",
             "Requests that no thread serves yet.",
             self._dispatcher.waiting,
         )
-        for collection in database.collections():
-            name = {"collection": collection.definition.name}
-            try:
-                stats = collection_stats(collection, status)
-            except ElanusError:
-                continue  # dropped meanwhile
-            yield Gauge("rows", "Rows, exactly.", stats["rows"], name)
-            yield Gauge("segments", "Segments.", len(stats["segments"]), name)
-            yield Gauge(
-                "mapped_bytes",
-                "Bytes of column and index files, mapped as they are needed.",
-                stats["column_bytes"] + stats["index_bytes"],
-                name,
-            )
-            yield Gauge(
-                "unflushed_bytes",
-                "Bytes of rows that are in memory and log only.",
-                stats["backlog_bytes"] + stats["growing_bytes"],
-                name,
-            )
+        yield from process_readings()
+        yield from database_readings(self._opened.database)
 
 
 def _transport(options: ServeOptions, dispatcher: Dispatcher) -> Transport:

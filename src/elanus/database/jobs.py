@@ -8,6 +8,7 @@ an idle database uses no processor.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -52,12 +53,15 @@ class JobStatus:
 
     Attributes:
         failures: by (collection, segment, field), how often a build failed and why.
+        ended: jobs by (kind, outcome); kind "build" or "merge", outcome "done",
+            "void" or "failed".
     """
 
     current: str = ""
     progress: float = 0.0
     flush_error: str = ""
     failures: dict[tuple[int, int, int], list[str]] = field(default_factory=dict)
+    ended: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 class BackgroundWork:
@@ -267,18 +271,25 @@ class BackgroundWork:
         runner = Runner(self._launcher, progress, lambda: is_cancelled() or is_void())
         self.status.current = f"{collection.definition.name}: {action}"
         self.status.progress = 0.0
+        outcome = "void"
         try:
             if isinstance(action, Compact):
-                return compact(shard, action.segment_ids, runner)
-            return build(shard, action.segment_id, action.field_id, runner)
+                done = compact(shard, action.segment_ids, runner)
+            else:
+                done = build(shard, action.segment_id, action.field_id, runner)
+            outcome = "done" if done else "void"
+            return done
         except Cancelled:
             if is_cancelled() or not is_void():
                 raise
             return False  # its segment has gone meanwhile
         except JobFailed as error:
+            outcome = "failed"
             self._note_failure(shard, action, str(error))
             return False
         finally:
+            kind = "merge" if isinstance(action, Compact) else "build"
+            self.status.ended[kind, outcome] += 1
             self.status.current = ""
             self._empty_trash(shard)
             release_free_memory()

@@ -6,6 +6,7 @@ from typing import Any
 
 from elanus.database.jobs import JobStatus
 from elanus.engine.collection import Collection
+from elanus.index.base import is_sketch
 
 
 def collection_stats(collection: Collection, status: JobStatus) -> dict[str, Any]:
@@ -29,6 +30,12 @@ def collection_stats(collection: Collection, status: JobStatus) -> dict[str, Any
             }
         )
     growing = shard.growing
+    index_files = [
+        stamp
+        for entry in shard.manifest.segments
+        for index in entry.indexes.values()
+        for stamp in index.files.values()
+    ]
     counted = sum(s["rows"] - s["deleted"] for s in segments)
     return {
         "rows": counted,
@@ -37,11 +44,9 @@ def collection_stats(collection: Collection, status: JobStatus) -> dict[str, Any
         "backlog_bytes": shard.backlog_bytes(),
         "growing_bytes": 0 if growing is None else growing.nbytes,
         "column_bytes": sum(s.meta.nbytes for s in shard.sealed),
-        "index_bytes": sum(
-            stamp.size
-            for entry in shard.manifest.segments
-            for index in entry.indexes.values()
-            for stamp in index.files.values()
+        "index_bytes": sum(stamp.size for stamp in index_files),
+        "sketch_bytes": sum(
+            stamp.size for stamp in index_files if is_sketch(stamp.name)
         ),
         "log_bytes": shard.node.log.size_bytes,
         "background": status.current,

@@ -21,6 +21,7 @@ from elanus.distance.topk import Offsets, TopK
 from elanus.errors import Cancelled
 
 BITS = npt.NDArray[np.uint8]
+_SKETCH = ".sketch"
 
 
 class Allowed:
@@ -149,7 +150,12 @@ class IndexMeta:
 
 def sketch_path(path: Path) -> Path:
     """Where the sketch of the index at ``path`` lies."""
-    return path.with_name(path.name + ".sketch")
+    return path.with_name(path.name + _SKETCH)
+
+
+def is_sketch(name: str) -> bool:
+    """Whether a file of an index is its sketch, by its name."""
+    return name.endswith(_SKETCH)
 
 
 def _never() -> bool:

@@ -40,7 +40,7 @@ from elanus.storage.wal_recovery import (
     recover_log,
     replay_file,
 )
-from elanus.storage.wal_writer import LogOptions, LogWriter
+from elanus.storage.wal_writer import LogOptions, LogWriter, Syncs
 
 __all__ = ["Apply", "Frame", "Log", "LogEnd", "LogOptions", "Ticket", "log_damages"]
 
@@ -342,6 +342,11 @@ class Log:
             if len(files) > 1:
                 return files[1].header.first_seq <= up_to_seq + 1
             return rotate and files[0].header.first_seq <= self._end.seq <= up_to_seq
+
+    @property
+    def syncs(self) -> Syncs:
+        """How often it has waited for the disk, and how long."""
+        return Syncs() if self._writer is None else self._writer.syncs
 
     @property
     def is_sound(self) -> bool:

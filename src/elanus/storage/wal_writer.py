@@ -48,6 +48,14 @@ class LogOptions:
     timer: Callable[[], float] = time.perf_counter
 
 
+@dataclass
+class Syncs:
+    """Syncs of the log since it was opened, and the seconds that they took."""
+
+    count: int = 0
+    seconds: float = 0.0
+
+
 class LogWriter:
     """Appends groups of frames and makes them durable."""
 
@@ -61,6 +69,7 @@ class LogWriter:
         """
         self.files = log.files
         self.generation = log.generation
+        self.syncs = Syncs()
         self._store = store
         self._options = options
         self._last = (log.last_seq, log.last_ts)
@@ -195,10 +204,13 @@ class LogWriter:
         self._tail_is_dirty = False
 
     def _sync(self, file: WritableFile) -> None:
+        started = self._options.timer()
         try:
             file.sync()
         except StorageError as error:
             raise UnknownOutcome(f"sync failed: {error}") from error
+        self.syncs.count += 1
+        self.syncs.seconds += self._options.timer() - started
         self._synced = file.tell()
 
     def _mark(self, file: WritableFile, active: LogFile) -> None:

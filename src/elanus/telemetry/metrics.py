@@ -1,6 +1,6 @@
 """Figures about a running server, in Prometheus' text format.
 
-Owns the names of the metrics. What to measure is passed in; reading gauges happens when
+Owns the names of the metrics. What to measure is passed in; readings are taken when
 someone asks, so an idle server does no work for it.
 """
 
@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -18,28 +19,31 @@ _LATENCIES_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5,
 
 
 @dataclass(frozen=True, slots=True)
-class Gauge:
-    """One reading.
+class Reading:
+    """One figure at the moment of a scrape.
 
     Attributes:
-        name: without the prefix ``elanus_``.
+        name: without the prefix ``elanus_``, and without ``_total`` for a counter.
         help: one line.
+        labels: the same keys for all readings of a name.
+        is_counter: it only grows while the process lives.
     """
 
     name: str
     help: str
     value: float
     labels: Mapping[str, str] = field(default_factory=dict)
+    is_counter: bool = False
 
 
-ReadGauges = Callable[[], Iterable[Gauge]]
+Readings = Callable[[], Iterable[Reading]]
 
 
 class Telemetry:
-    """Counts calls and reads gauges. Safe to share among threads."""
+    """Counts calls and takes readings. Safe to share among threads."""
 
-    def __init__(self, read_gauges: ReadGauges) -> None:
-        """Args: read_gauges: called at each scrape."""
+    def __init__(self, readings: Readings) -> None:
+        """Args: readings: called at each scrape."""
         self._registry = CollectorRegistry()
         self._calls = Counter(
             "elanus_calls",
@@ -54,7 +58,7 @@ class Telemetry:
             buckets=_LATENCIES_S,
             registry=self._registry,
         )
-        self._registry.register(_Gauges(read_gauges))
+        self._registry.register(_Families(readings))
 
     def count(self, operation: str, code: int, seconds: float) -> None:
         """Note a call that has ended."""
@@ -66,19 +70,20 @@ class Telemetry:
         return generate_latest(self._registry)
 
 
-class _Gauges(Collector):
+class _Families(Collector):
     """Groups readings of one name into a family, as the format wants it."""
 
-    def __init__(self, read: ReadGauges) -> None:
+    def __init__(self, read: Readings) -> None:
         self._read = read
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        families: dict[str, GaugeMetricFamily] = {}
-        for gauge in self._read():
-            family = families.get(gauge.name)
+    def collect(self) -> Iterator[Metric]:
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        for reading in self._read():
+            family = families.get(reading.name)
             if family is None:
-                family = families[gauge.name] = GaugeMetricFamily(
-                    f"elanus_{gauge.name}", gauge.help, labels=list(gauge.labels)
+                kind = CounterMetricFamily if reading.is_counter else GaugeMetricFamily
+                family = families[reading.name] = kind(
+                    f"elanus_{reading.name}", reading.help, labels=list(reading.labels)
                 )
-            family.add_metric(list(gauge.labels.values()), gauge.value)
+            family.add_metric(list(reading.labels.values()), reading.value)
         yield from families.values()
