@@ -104,6 +104,26 @@ class IllegalSchema(RequestError):
         )
 
 
+class VectorClusteringKey(RequestError):
+    """A vector cannot be the clustering key; choose a scalar field."""
+
+    code = 107
+
+    def __init__(self, collection: str) -> None:
+        super().__init__(f"vector clustering key not allowed[collection={collection}]")
+
+
+class CollectionLoaded(RequestError):
+    """This cannot be changed while the collection is loaded; release it first."""
+
+    code = 104
+
+    def __init__(self, message: str, collection: str) -> None:
+        super().__init__(
+            f"{message}: collection already loaded[collection={collection}]"
+        )
+
+
 class CollectionNotFound(RequestError):
     """No collection has this name. Create it, or correct the name."""
 
@@ -257,8 +277,9 @@ class IndexAmbiguous(RequestError):
 
     code = 702
 
-    def __init__(self, index: str) -> None:
-        super().__init__(f"index duplicates[indexName={index}]")
+    def __init__(self, index: str, message: str = "") -> None:
+        prefix = f"{message}: " if message else ""
+        super().__init__(f"{prefix}index duplicates[indexName={index}]")
 
 
 class FieldNotFound(RequestError):

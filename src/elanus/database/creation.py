@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from elanus.engine.definition import DEFAULT_DATABASE, CollectionDefinition
+from elanus.engine.definition import (
+    DEFAULT_DATABASE,
+    DEFAULT_KEYED_PARTITIONS,
+    DEFAULT_PARTITION,
+    CollectionDefinition,
+)
 from elanus.schema.schema import CollectionSchema
 
 
@@ -17,6 +22,7 @@ class NewCollection:
         metrics: metric by vector field name, used until the field has an index.
         shards, consistency_level, properties: kept to be told back.
         is_loaded: clients of the protocol may read it at once.
+        partitions: how many a partition key spreads rows over; 0 for the default.
     """
 
     name: str
@@ -28,6 +34,14 @@ class NewCollection:
     consistency_level: int = 0
     properties: Mapping[str, str] = field(default_factory=dict)
     is_loaded: bool = False
+    partitions: int = 0
+
+    def partition_names(self, schema: CollectionSchema) -> list[str]:
+        """Names of the partitions that there are from the start."""
+        if schema.partition_key is None:
+            return [DEFAULT_PARTITION]
+        number = self.partitions or DEFAULT_KEYED_PARTITIONS
+        return [f"{DEFAULT_PARTITION}_{i}" for i in range(number)]
 
     def matches(
         self, definition: CollectionDefinition, schema: CollectionSchema
@@ -42,4 +56,6 @@ class NewCollection:
             and definition.shards == self.shards
             and definition.consistency_level == self.consistency_level
             and dict(definition.properties) == dict(self.properties)
+            and list(definition.partitions)[: len(self.partition_names(schema))]
+            == self.partition_names(schema)
         )

@@ -115,11 +115,7 @@ class Database:
                 catalog.manifests[definition.id],
             )
         check_present(node.store, shards.values())
-        schemas = {
-            definition.id: {definition.schema.version: definition.schema}
-            for definition in catalog.definitions.values()
-        }
-        replay(node, shards, schemas, trimmed_seq=catalog.trimmed_seq)
+        replay(node, shards, trimmed_seq=catalog.trimmed_seq)
         for definition in catalog.definitions.values():
             shard = shards[definition.id]
             self.directory.add(Collection(node, definition, shard, self._rng))
@@ -200,7 +196,10 @@ class Database:
                 id=self._node.ids.next(),
                 name=name,
                 schema=schema,
-                partitions={DEFAULT_PARTITION: self._node.ids.next()},
+                partitions={
+                    partition: self._node.ids.next()
+                    for partition in new.partition_names(schema)
+                },
                 created_ts=created_ts,
                 default_metrics=metrics,
                 database_id=database.id,
@@ -344,6 +343,7 @@ class Database:
         with self.ddl_lock:
             collection = self.collection(name)
             known = collection.definition.partitions
+            _need_named_partitions(collection, "create")
             if partition in known:
                 return
             if len(known) >= limits.PARTITIONS:
@@ -377,6 +377,7 @@ class Database:
         with self.ddl_lock:
             collection = self.collection(name)
             known = collection.definition.partitions
+            _need_named_partitions(collection, "drop")
             if partition not in known:
                 return
             remaining = {k: v for k, v in known.items() if k != partition}
@@ -565,3 +566,10 @@ class Database:
         self.need_open()
         if self._node.store.read_only:
             raise ReadOnlyError("the database is open read-only")
+
+
+def _need_named_partitions(collection: Collection, change: str) -> None:
+    if collection.schema.partition_key is not None:
+        raise InvalidParameter(
+            f"disable {change} partition if partition key mode is used"
+        )

@@ -30,7 +30,12 @@ from elanus.engine.read.search import SearchHits, search
 from elanus.engine.shard import LocalShard, Outcome
 from elanus.engine.version import Version
 from elanus.engine.write.flush import flush_all
-from elanus.engine.write.ingest import Columns, delete_record, rows_record
+from elanus.engine.write.ingest import (
+    Columns,
+    Writing,
+    delete_record,
+    rows_record,
+)
 from elanus.engine.write.partial import FieldOps, merged_record, partial_rows
 from elanus.engine.write.records import Record
 from elanus.errors import ClosedError, InvalidParameter, QueryPlanError
@@ -56,6 +61,7 @@ class Collection:
         self._rng = rng
         self._rng_lock = threading.Lock()
         self._definition = definition
+        self._unexpired: tuple[int, int, Version] | None = None
         self._plans: dict[Any, SearchPlan] = {}
         self._plans_lock = threading.Lock()
         self.redefine(definition)
@@ -71,8 +77,14 @@ class Collection:
         return self._definition.schema
 
     def redefine(self, definition: CollectionDefinition) -> None:
-        """Take over a definition that is durable already."""
+        """Take over a definition that is durable already.
+
+        With another schema, hold the shard's ``order_lock``, settled.
+        """
+        if definition.schema is not self.shard.schema:
+            self.shard.set_schema(definition.schema)
         self._definition = definition
+        self.shard.ttl_s = definition.ttl_s
         self.shard.index_definitions = {
             index.field_id: index.to_dict()
             for index in definition.indexes.values()
@@ -117,7 +129,7 @@ class Collection:
         """
         definition = self._definition
         rows = partial_rows(definition.schema, columns, ops)
-        target = definition.partition_id(partition or DEFAULT_PARTITION)
+        targets = definition.partitions_for(partition or DEFAULT_PARTITION)
 
         def merged() -> Record:
             is_same = self.schema is definition.schema
@@ -125,8 +137,8 @@ class Collection:
                 rows if is_same else partial_rows(self.schema, columns, ops),
                 self.pin(),
                 self.node.clock,
-                partition=target,
-                read=frozenset({target}) if partition else None,
+                partitions=targets,
+                read=frozenset(targets) if partition else None,
             )
 
         _, outcome = self.shard.write_after_reading(merged)
@@ -142,8 +154,11 @@ class Collection:
             definition.schema,
             columns,
             self.node.clock,
-            partition=definition.partition_id(partition),
-            upsert=upsert,
+            Writing(
+                definition.partitions_for(partition),
+                upsert,
+                takes_ids=upsert or definition.takes_ids,
+            ),
         )
         outcome = self.shard.write(record)
         return record.batch.columns[definition.schema.primary.id], outcome
@@ -220,19 +235,28 @@ class Collection:
     def _named_partitions(self, names: Sequence[str] | None) -> frozenset[int] | None:
         if not names:
             return None
+        self._definition.refuse_partition_names(names)
         return frozenset(self._definition.partition_id(name) for name in names)
 
     # --- reading --------------------------------------------------------------------
 
     def pin(self) -> Version:
-        """The newest version: every acknowledged write is in it.
+        """The newest version: every acknowledged write is in it, what expired is not.
 
         Raises:
             ClosedError: the collection was dropped or its database closed.
         """
         if self.shard.is_closed:
             raise ClosedError(f"collection {self._definition.name}")
-        return self.shard.version
+        version = self.shard.version
+        horizon = self.shard.expiry_ts()
+        if not horizon:
+            return version
+        known = self._unexpired
+        if known is None or known[:2] != (version.number, horizon):
+            known = (version.number, horizon, version.since(horizon))
+            self._unexpired = known
+        return known[2]
 
     def plan_search(self, request: SearchRequest) -> SearchPlan:
         """The plan of a search; requests alike share one.

@@ -5,18 +5,21 @@ The database keeps these records durable; the engine reads them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 
-from elanus.errors import PartitionNotFound
+from elanus.errors import InvalidParameter, PartitionNotFound
 from elanus.schema.schema import CollectionSchema
 
 DEFAULT_PARTITION = "_default"
 DEFAULT_DATABASE = "default"
 DEFAULT_DATABASE_ID = 1
+DEFAULT_KEYED_PARTITIONS = 16
+TTL_SECONDS = "collection.ttl.seconds"
+ALLOW_INSERT_AUTO_ID = "allow_insert_auto_id"
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,42 @@ class CollectionDefinition:
             metrics[index.field_id] = index.metric
         left = {k: v for k, v in self.indexes.items() if k != index.field_id}
         return replace(self, indexes=left, default_metrics=metrics)
+
+    @property
+    def ttl_s(self) -> int:
+        """Seconds after which rows are no longer seen; 0 for never."""
+        return max(0, int(self.properties.get(TTL_SECONDS) or 0))
+
+    @property
+    def takes_ids(self) -> bool:
+        """Whether an insert may bring ids where they would be made."""
+        allowed = self.properties.get(ALLOW_INSERT_AUTO_ID, "").strip().lower()
+        return allowed in ("true", "t", "1")
+
+    def partitions_for(self, name: str) -> tuple[int, ...]:
+        """Ids of the partitions that rows written to ``name`` may go to.
+
+        Raises:
+            PartitionNotFound: the collection has none by this name.
+            InvalidParameter: it has a partition key, which alone chooses.
+        """
+        if self.schema.partition_key is None:
+            return (self.partition_id(name),)
+        if name != DEFAULT_PARTITION:
+            self.refuse_partition_names((name,))
+        return tuple(self.partitions.values())
+
+    def refuse_partition_names(self, names: Sequence[str]) -> None:
+        """Raise if any are given though a partition key chooses them.
+
+        Raises:
+            InvalidParameter: leave them out.
+        """
+        if names and self.schema.partition_key is not None:
+            raise InvalidParameter(
+                "not support manually specifying the partition names if partition key "
+                "mode is used"
+            )
 
     def partition_id(self, name: str) -> int:
         """The id of a partition.

@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from elanus.clock import ts_at
 from elanus.engine.node import Node
 from elanus.engine.version import SegmentView, Version
 from elanus.engine.write.records import DeleteRecord, Record, RowsRecord
@@ -78,6 +79,7 @@ class LocalShard:
         self.persisted: dict[int, int] = {}
         self.index_definitions: Mapping[int, Mapping[str, Any]] = {}
         self.damages: list[str] = []
+        self.ttl_s = 0
         self.is_closed = False
         self.has_room = threading.Condition(self.state_lock)
         self._last_ticket: Ticket | None = None
@@ -138,7 +140,7 @@ class LocalShard:
         """
         self.check_keys()
         outcome = Outcome()
-        payload = record.payload(self.schema)
+        payload = record.payload()
 
         def apply(seq: int, ts: int) -> None:
             outcome.ts = ts
@@ -191,14 +193,18 @@ class LocalShard:
         deleted = 0
         if record.upsert:
             deleted = self._hide(record.keys, ts, None)
-        if record.partition not in self.partitions:
+        partition = record.partition
+        if isinstance(partition, int) and partition not in self.partitions:
             return deleted  # its partition was dropped after the record was logged
-        growing = self._growing_for(record.batch)
+        batch = record.batch
+        if record.schema.version != self.schema.version:
+            batch = batch.fitted(self.schema)
+        growing = self._growing_for(batch)
         if not record.upsert:
             self._shadow(record, ts)
-        older = growing.append(record.batch, record.partition, ts)
+        rows, older = growing.append(batch, partition, ts)
         if len(older) and not record.upsert:
-            self._shadow_rows(growing, older, record.partition, ts)
+            self._shadow_rows(growing, older, _of_rows(partition, rows), ts)
         if not growing.has_room(1):
             self.freeze(seq)
         return deleted
@@ -219,17 +225,19 @@ class LocalShard:
         for segment in self.segments():
             if segment is self.growing:
                 continue
-            _, offsets = segment.find(record.keys, segment.n_rows)
+            rows, offsets = segment.find(record.keys, segment.n_rows)
             if len(offsets):
-                self._shadow_rows(segment, offsets, record.partition, ts)
+                partition = _of_rows(record.partition, rows)
+                self._shadow_rows(segment, offsets, partition, ts)
 
     def _shadow_rows(
         self,
         segment: SealedSegment | GrowingSegment,
         offsets: Offsets,
-        partition: int,
+        partition: int | Offsets,
         ts: int,
     ) -> None:
+        """Hide rows of which newer ones have come, of these partitions."""
         same = segment.partition_at(offsets) == partition
         segment.hidden.add(offsets[same], ts, SHADOWED, segment.n_rows)
         elsewhere = _of_partitions(segment, offsets[~same], self.partitions)
@@ -287,11 +295,34 @@ class LocalShard:
             self.repeated_keys,
         )
 
+    def set_schema(self, schema: CollectionSchema) -> None:
+        """Take over another schema, from now on. Hold ``order_lock``, settled.
+
+        Rows written before it read as their fields' :attr:`FieldSchema.absent`.
+        """
+        with self.state_lock:
+            if schema.version != self.schema.version:
+                self.freeze(self.applied_seq)  # so that its rows have one version
+            self.schema = schema
+            for segment in self.segments():
+                segment.schema = schema
+            self.publish()
+
     def set_partitions(self, partitions: frozenset[int]) -> None:
         """Show rows of these partitions only, from now on."""
         with self.state_lock:
             self.partitions = partitions
             self.publish()
+
+    def expiry_ts(self) -> int:
+        """Rows older than this timestamp are no longer seen; 0 when all are.
+
+        Moves once a second, so that what is known of a version can be kept that long.
+        """
+        if not self.ttl_s:
+            return 0
+        seconds = self.node.clock.now_ms() // 1000 - self.ttl_s
+        return ts_at(max(0, seconds * 1000))
 
     def replace_segments(
         self,
@@ -305,6 +336,8 @@ class LocalShard:
         """
         gone = {id(segment) for segment in removed}
         kept = [s for s in self.sealed if id(s) not in gone]
+        for segment in added:  # which may have been written before a schema change
+            segment.schema = self.schema
         self.sealed = sorted([*kept, *added], key=lambda segment: segment.id)
         self.frozen = [f for f in self.frozen if id(f.segment) not in gone]
         self.persisted = {s.id: self.persisted.get(s.id, 0) for s in self.sealed}
@@ -376,6 +409,11 @@ def _view(
     if view is not None and (view.n_rows, view.n_hidden) == (n_rows, n_hidden):
         return view
     return SegmentView(segment, n_rows, n_hidden)
+
+
+def _of_rows(partition: int | Offsets, rows: Offsets) -> int | Offsets:
+    """The partition of these rows of a record."""
+    return partition if isinstance(partition, int) else partition[rows]
 
 
 def _of_partitions(

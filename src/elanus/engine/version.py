@@ -7,7 +7,7 @@ one point; a reader keeps the one it began with, and with it every segment in it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,14 @@ class SegmentView:
         n_rows: rows that existed.
         n_hidden: entries of ``segment.hidden`` that existed.
         max_ts: rows newer than this are not seen; ``None`` when there are none.
+        min_ts: rows older than this have expired; 0 when there are none.
     """
 
     segment: Segment
     n_rows: int
     n_hidden: int
     max_ts: int | None = None
+    min_ts: int = 0
     cache: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def visible(self, partitions: frozenset[int]) -> Mask | None:
@@ -44,7 +46,7 @@ class SegmentView:
         if self.n_hidden:
             shown = self.segment.hidden.visible(self.n_hidden, self.n_rows)
             mask = shown if mask is None else mask & shown
-        return self._not_newer(mask)
+        return self._of_its_time(mask)
 
     def counted(self, partitions: frozenset[int]) -> Mask | None:
         """Rows that ``count(*)`` counts; ``None`` when that is every row."""
@@ -52,13 +54,22 @@ class SegmentView:
         if self.segment.hidden.deleted_in(self.n_hidden):
             alive = self.segment.hidden.counted(self.n_hidden, self.n_rows)
             mask = alive if mask is None else mask & alive
-        return self._not_newer(mask)
+        return self._of_its_time(mask)
 
-    def _not_newer(self, mask: Mask | None) -> Mask | None:
-        if self.max_ts is None:
+    def _of_its_time(self, mask: Mask | None) -> Mask | None:
+        if self.max_ts is None and not self.min_ts:
             return mask
-        old: Mask = self.segment.row_ts(self.n_rows) <= self.max_ts
-        return old if mask is None else mask & old
+        stamps = self.segment.row_ts(self.n_rows)
+        shown: Mask = stamps >= self.min_ts
+        if self.max_ts is not None:
+            shown &= stamps <= self.max_ts
+        return shown if mask is None else mask & shown
+
+    def since(self, ts: int) -> SegmentView:
+        """The same view without rows older than ``ts``."""
+        if not self.n_rows or int(self.segment.row_ts(self.n_rows).min()) >= ts:
+            return self
+        return replace(self, min_ts=ts, cache={})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +102,11 @@ class Version:
         return Version(
             self.number, ts, self.schema, views, self.partitions, self.repeated_keys
         )
+
+    def since(self, ts: int) -> Version:
+        """The same collection without rows older than a timestamp: they expired."""
+        views = tuple(view.since(ts) for view in self.views)
+        return replace(self, views=views, cache={})
 
     def visible(self, position: int, partitions: frozenset[int]) -> Mask | None:
         """Rows of the view at ``position`` that reads show; shared, do not write.
@@ -147,9 +163,10 @@ def _view_as_of(view: SegmentView, ts: int) -> SegmentView:
     stamps = segment.row_ts(view.n_rows)
     if not segment.is_sealed:
         n_rows = int(np.searchsorted(stamps, ts, "right"))
-        return SegmentView(segment, n_rows, n_hidden)
+        return SegmentView(segment, n_rows, n_hidden, min_ts=view.min_ts)
     newest = int(stamps.max()) if len(stamps) else 0
-    return SegmentView(segment, view.n_rows, n_hidden, ts if newest > ts else None)
+    max_ts = ts if newest > ts else None
+    return SegmentView(segment, view.n_rows, n_hidden, max_ts, view.min_ts)
 
 
 def gather(

@@ -11,15 +11,28 @@ from dataclasses import replace
 from elanus.errors import (
     DatabaseNameInvalid,
     FieldNameInvalid,
+    IllegalSchema,
     InvalidParameter,
     MissingParameter,
     RequestError,
+    VectorClusteringKey,
 )
 from elanus.schema import limits
 from elanus.schema.codecs import encode_default
 from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
 
+_CLUSTERING_TYPES = frozenset(
+    {
+        DataType.INT8,
+        DataType.INT16,
+        DataType.INT32,
+        DataType.INT64,
+        DataType.FLOAT,
+        DataType.DOUBLE,
+        DataType.VARCHAR,
+    }
+)
 RESERVED_NAMES = frozenset({"RowID", "Timestamp", "__virtual_pk__"})
 _KEYWORDS_LOWER = [
     "like",
@@ -234,6 +247,8 @@ def check_schema(
             check_field_name(f.name)
     _check_primary(fields)
     _check_auto_id(fields)
+    _check_partition_key(fields)
+    _check_clustering_key(fields, collection)
     checked = tuple(_check_field(f, collection) for f in fields)
     names = [f.name for f in checked]
     for name in names:
@@ -269,6 +284,90 @@ def _check_auto_id(fields: tuple[FieldSchema, ...]) -> None:
                 f"only primary field can speficy AutoID with true, "
                 f"field name = {f.name}"
             )
+
+
+def _check_partition_key(fields: tuple[FieldSchema, ...]) -> None:
+    keys = [f for f in fields if f.is_partition_key]
+    if len(keys) > 1:
+        names = ", ".join(f.name for f in keys)
+        raise InvalidParameter(
+            f"there are more than one partition key, field name = {names}"
+        )
+    for f in keys:
+        if f.is_primary:
+            raise InvalidParameter("the partition key field must not be primary field")
+        if f.nullable:
+            raise InvalidParameter("partition key field not support nullable")
+        if f.dtype not in (DataType.INT64, DataType.VARCHAR):
+            raise InvalidParameter(
+                "the data type of partition key should be Int64 or VarChar"
+            )
+
+
+def _check_clustering_key(fields: tuple[FieldSchema, ...], collection: str) -> None:
+    keys = [f for f in fields if f.is_clustering_key]
+    for f in keys:
+        if f.is_vector:
+            raise VectorClusteringKey(collection)
+        if f.dtype not in _CLUSTERING_TYPES:
+            raise IllegalSchema(
+                f"clustering key field {f.name} has unsupported data type "
+                f"{f.dtype.row.name}",
+                collection,
+            )
+    if len(keys) > 1:
+        names = ", ".join(f.name for f in keys)
+        raise IllegalSchema(
+            f"there are more than one clustering key, field name = {names}", collection
+        )
+
+
+def check_added_field(
+    field: FieldSchema, schema: CollectionSchema, collection: str
+) -> FieldSchema:
+    """The field as it will be stored when it is added to a collection.
+
+    Raises:
+        InvalidParameter, MissingParameter, FieldNameInvalid: the first rule broken, in
+            Milvus' order.
+    """
+    name = field.name
+    if len(schema.visible) >= limits.FIELDS:
+        raise InvalidParameter(
+            f"The number of fields has reached the maximum value {limits.FIELDS}"
+        )
+    if name in RESERVED_NAMES or name in (DYNAMIC_FIELD, "$namespace_id"):
+        raise InvalidParameter(f"not support to add system field, field name = {name}")
+    if field.is_primary:
+        raise InvalidParameter(f"not support to add pk field, field name = {name}")
+    _check_auto_id((field,))
+    if field.is_partition_key:
+        raise InvalidParameter(
+            f"not support to add partition key field, field name  = {name}"
+        )
+    if field.is_clustering_key and any(f.is_clustering_key for f in schema.fields):
+        raise InvalidParameter(
+            f"already has another clustering key field, field name: {name}"
+        )
+    _check_clustering_key((field,), collection)
+    if field.is_vector:
+        if len(schema.vectors) >= limits.VECTOR_FIELDS:
+            raise InvalidParameter(
+                f"maximum vector field's number should be limited to "
+                f"{limits.VECTOR_FIELDS}"
+            )
+        if field.dim is None:
+            raise InvalidParameter(
+                f"vector field must have dimension specified, field name = {name}"
+            )
+    if not field.nullable:
+        raise InvalidParameter(
+            f"added field must be nullable, please check it, field name = {name}"
+        )
+    checked = _check_field(field, collection)
+    if checked.name in schema.by_name:
+        raise InvalidParameter(f"duplicated field name {checked.name}")
+    return checked
 
 
 def _check_field(field: FieldSchema, collection: str) -> FieldSchema:

@@ -57,6 +57,16 @@ class Batch:
             len(offsets),
         )
 
+    def fitted(self, schema: CollectionSchema) -> Batch:
+        """The same rows with the columns of another version of their schema."""
+        columns = {
+            f.id: absent(f, self.n_rows)
+            if f.id not in self.columns
+            else self.columns[f.id]
+            for f in schema.fields
+        }
+        return Batch(columns, self.n_rows)
+
     def to_arrow(self, schema: CollectionSchema) -> pa.RecordBatch:
         """The durable form: columns named by field id, in schema order."""
         arrays = [to_arrow(self.columns[f.id]) for f in schema.fields]
@@ -120,6 +130,11 @@ def copied(array: pa.Array) -> pa.Array:
 def constant(field: FieldSchema, value: Any, n_rows: int) -> pa.Array:
     """A column of ``n_rows`` times the same value (``None`` for null)."""
     return repeated(value, n_rows, field.arrow_type)
+
+
+def absent(field: FieldSchema, n_rows: int) -> Column:
+    """What rows hold in a field that was added after they were written."""
+    return constant(field, field.absent, n_rows)
 
 
 def concat(columns: list[Column]) -> Column:

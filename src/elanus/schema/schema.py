@@ -32,6 +32,11 @@ class FieldSchema:
         element_type: type of an Array's elements.
         default: value used where none is given; ``None`` means no default.
         is_dynamic: the hidden ``$meta`` JSON column.
+        is_partition_key: its value chooses the partition of a row.
+        is_clustering_key: kept to be told back.
+        since: version of the schema that brought it; older rows read as
+            :attr:`absent`.
+        until: version of the schema that dropped it; 0 while it is there.
     """
 
     name: str
@@ -47,6 +52,9 @@ class FieldSchema:
     element_type: DataType | None = None
     is_dynamic: bool = False
     is_partition_key: bool = False
+    is_clustering_key: bool = False
+    since: int = 0
+    until: int = 0
     description: str = ""
     properties: Mapping[str, str] = field(default_factory=dict)
 
@@ -54,6 +62,11 @@ class FieldSchema:
     def is_vector(self) -> bool:
         """Whether values are vectors."""
         return self.dtype.is_vector
+
+    @property
+    def absent(self) -> Any:
+        """The value of rows that were written before the field was added."""
+        return b"{}" if self.is_dynamic else self.default
 
     @cached_property
     def arrow_type(self) -> pa.DataType:
@@ -102,17 +115,27 @@ _OPTIONAL: dict[str, Any] = {
     "max_capacity": None,
     "is_dynamic": False,
     "is_partition_key": False,
+    "is_clustering_key": False,
+    "since": 0,
+    "until": 0,
     "description": "",
 }
 
 
 @dataclass(frozen=True)
 class CollectionSchema:
-    """All fields of a collection, ``$meta`` included when it is dynamic."""
+    """All fields of a collection, ``$meta`` included when it is dynamic.
+
+    Attributes:
+        fields: in order of their ids.
+        version: rises by one with every field that is added or dropped.
+        dropped: fields of older versions, which rows in the log may still have.
+    """
 
     fields: tuple[FieldSchema, ...]
     description: str = ""
     version: int = 0
+    dropped: tuple[FieldSchema, ...] = ()
 
     @cached_property
     def by_name(self) -> dict[str, FieldSchema]:
@@ -135,6 +158,16 @@ class CollectionSchema:
         return next((f for f in self.fields if f.is_dynamic), None)
 
     @cached_property
+    def partition_key(self) -> FieldSchema | None:
+        """The field that chooses partitions, if there is one."""
+        return next((f for f in self.fields if f.is_partition_key), None)
+
+    @cached_property
+    def max_field_id(self) -> int:
+        """The largest id ever given to a field."""
+        return max(f.id for f in (*self.fields, *self.dropped))
+
+    @cached_property
     def vectors(self) -> tuple[FieldSchema, ...]:
         """Every vector field."""
         return tuple(f for f in self.fields if f.is_vector)
@@ -149,6 +182,45 @@ class CollectionSchema:
         """Every field the user declared (all but ``$meta``)."""
         return tuple(f for f in self.fields if not f.is_dynamic)
 
+    def at(self, version: int) -> CollectionSchema:
+        """This schema as it was at an older version; descriptions are today's.
+
+        Raises:
+            KeyError: there has been no such version.
+        """
+        if version == self.version:
+            return self
+        if not 0 <= version < self.version:
+            raise KeyError(version)
+        every = sorted((*self.fields, *self.dropped), key=lambda f: f.id)
+        fields = tuple(
+            f
+            for f in every
+            if f.since <= version and (not f.until or version < f.until)
+        )
+        return CollectionSchema(fields, self.description, version)
+
+    def with_field(self, field: FieldSchema) -> CollectionSchema:
+        """The next version, with one more field."""
+        version = self.version + 1
+        added = replace(field, id=self.max_field_id + 1, since=version)
+        return replace(self, fields=(*self.fields, added), version=version)
+
+    def without_field(self, field: FieldSchema) -> CollectionSchema:
+        """The next version, without a field."""
+        version = self.version + 1
+        return replace(
+            self,
+            fields=tuple(f for f in self.fields if f is not field),
+            version=version,
+            dropped=(*self.dropped, replace(field, until=version)),
+        )
+
+    def with_changed(self, field: FieldSchema) -> CollectionSchema:
+        """The same schema, with another description of the field of this id."""
+        fields = tuple(field if f.id == field.id else f for f in self.fields)
+        return replace(self, fields=fields)
+
     def with_ids(self) -> CollectionSchema:
         """The same schema, its fields numbered from 100 in order of declaration."""
         numbered = tuple(
@@ -158,11 +230,14 @@ class CollectionSchema:
 
     def to_dict(self) -> dict[str, Any]:
         """The durable form: plain JSON values."""
-        return {
+        out: dict[str, Any] = {
             "fields": [f.to_dict() for f in self.fields],
             "description": self.description,
             "version": self.version,
         }
+        if self.dropped:
+            out["dropped"] = [f.to_dict() for f in self.dropped]
+        return out
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> CollectionSchema:
@@ -171,4 +246,5 @@ class CollectionSchema:
             fields=tuple(FieldSchema.from_dict(f) for f in data["fields"]),
             description=data["description"],
             version=data["version"],
+            dropped=tuple(FieldSchema.from_dict(f) for f in data.get("dropped", ())),
         )

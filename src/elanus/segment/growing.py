@@ -18,7 +18,15 @@ from elanus.distance.metrics import Floats, Metric
 from elanus.expr.jsonpath import PathColumn
 from elanus.index.base import VectorIndex
 from elanus.schema.arrays import array_of
-from elanus.schema.columns import Batch, Column, Offsets, Vectors, copied
+from elanus.schema.columns import (
+    Batch,
+    Column,
+    Offsets,
+    Vectors,
+    absent,
+    copied,
+    to_arrow,
+)
 from elanus.schema.schema import CollectionSchema
 from elanus.segment.base import Ranges
 from elanus.segment.decoded import DecodedPaths
@@ -65,8 +73,16 @@ class GrowingSegment:
         """Whether a batch of ``n_rows`` still fits."""
         return self.n_rows + n_rows <= self.capacity_rows
 
-    def append(self, batch: Batch, partition: int, ts: int) -> Offsets:
-        """Add rows and return the offsets of older rows with the same keys.
+    def append(
+        self, batch: Batch, partition: int | Offsets, ts: int
+    ) -> tuple[Offsets, Offsets]:
+        """Add rows; returns offsets of older rows with the same keys.
+
+        Args:
+            partition: id of all rows' partition, or of each row's, (n,) int64.
+
+        Returns:
+            Position in ``batch`` and offset of the older row, of every such pair.
 
         The rows become visible to readers with the next published version.
         """
@@ -80,17 +96,19 @@ class GrowingSegment:
         self._chunk_ends.append(end)
         self._ts[start:end] = ts
         self._partitions[start:end] = partition
-        if partition not in self._partitions_seen:
+        if not isinstance(partition, int):
+            self._partitions_seen |= frozenset(np.unique(partition).tolist())
+        elif partition not in self._partitions_seen:
             self._partitions_seen |= {partition}
-        replaced = self._index_keys(batch, start, partition)
+        rows, replaced = self._index_keys(batch, start)
         self.n_rows = end
         self.nbytes += batch.n_rows * (ROW_OVERHEAD_BYTES + self._vector_bytes())
-        return replaced
+        return rows, replaced
 
     def _vector_bytes(self) -> int:
         return sum(matrix.strides[0] for matrix in self._vectors.values())
 
-    def _index_keys(self, batch: Batch, start: int, partition: int) -> Offsets:
+    def _index_keys(self, batch: Batch, start: int) -> tuple[Offsets, Offsets]:
         column = batch.columns[self.schema.primary.id]
         assert isinstance(column, pa.Array)
         keys: list[Key] = column.to_pylist()
@@ -98,21 +116,29 @@ class GrowingSegment:
         newest = self._newest
         self._older[start:end] = -1
         fresh = dict(zip(keys, range(start, end), strict=True))
+        rows: list[int] = []
         replaced: list[int] = []
+
+        def chain(offset: int, older: int) -> None:
+            found = self._chain(offset, older)
+            replaced.extend(found)
+            rows.extend([offset - start] * len(found))
+
         if len(fresh) == len(keys):
             for key in newest.keys() & fresh.keys():
-                replaced += self._chain(fresh[key], newest[key], partition)
+                chain(fresh[key], newest[key])
             newest.update(fresh)
         else:  # the batch repeats a key of its own
             for offset, key in enumerate(keys, start):
-                replaced += self._chain(offset, newest.get(key, -1), partition)
+                chain(offset, newest.get(key, -1))
                 newest[key] = offset
-        return np.array(replaced, np.int64)
+        return np.array(rows, np.int64), np.array(replaced, np.int64)
 
-    def _chain(self, offset: int, older: int, partition: int) -> list[int]:
+    def _chain(self, offset: int, older: int) -> list[int]:
         """Note the row before ``offset`` of its key; returns rows to be shadowed."""
         self._older[offset] = older
         rows = []
+        partition = self._partitions[offset]
         while older >= 0:
             rows.append(older)
             if self._partitions[older] == partition:
@@ -124,6 +150,8 @@ class GrowingSegment:
 
     def column(self, field_id: int, n_rows: int) -> pa.Array:
         """See :class:`elanus.segment.base.Segment`."""
+        if field_id not in self._chunks:
+            return to_arrow(absent(self.schema.by_id[field_id], n_rows))
         joined = self._joined.get(field_id)
         if joined is None or len(joined) < n_rows:
             joined = self._join(field_id, joined)

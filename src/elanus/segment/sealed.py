@@ -12,7 +12,15 @@ from elanus.errors import CorruptionError
 from elanus.expr.jsonpath import PathColumn
 from elanus.index.base import VectorIndex
 from elanus.schema.arrays import values_of
-from elanus.schema.columns import Column, Offsets, Vectors, column_name, from_arrow
+from elanus.schema.columns import (
+    Column,
+    Offsets,
+    Vectors,
+    absent,
+    column_name,
+    from_arrow,
+    to_arrow,
+)
 from elanus.schema.schema import CollectionSchema
 from elanus.segment.attached import AttachedIndex
 from elanus.segment.base import Ranges
@@ -50,7 +58,9 @@ class SealedSegment:
                 f.is_vector,
             )
             for f in schema.fields
+            if f.since <= meta.schema_version
         }
+        self._absent: dict[int, pa.Array] = {}
         self._indexes: dict[int, AttachedIndex] = {}
         self.damaged: dict[int, str] = {}
         self._norms: dict[int, Floats] = {}
@@ -60,7 +70,13 @@ class SealedSegment:
 
     def column(self, field_id: int, n_rows: int) -> pa.Array:
         """See :class:`elanus.segment.base.Segment`."""
-        return self._scalars.column(column_name(field_id))
+        if field_id in self._columns:
+            return self._scalars.column(column_name(field_id))
+        known = self._absent.get(field_id)
+        if known is None:
+            field = self.schema.by_id[field_id]
+            known = self._absent[field_id] = to_arrow(absent(field, self.n_rows))
+        return known
 
     def json_path(
         self, field_id: int, path: tuple[str | int, ...], n_rows: int
@@ -86,6 +102,8 @@ class SealedSegment:
 
     def take(self, field_id: int, offsets: Offsets) -> Column:
         """See :class:`elanus.segment.base.Segment`."""
+        if field_id not in self._columns:
+            return absent(self.schema.by_id[field_id], len(offsets))
         file, name, is_vector = self._columns[field_id]
         values = file.take(name, offsets)
         return from_arrow(values) if is_vector else values

@@ -24,7 +24,6 @@ from elanus.errors import (
     PartitionNotLoaded,
     ResourceGroupNotFound,
     ResourcesInsufficient,
-    UnsupportedOperation,
 )
 from elanus.schema import limits
 from elanus.schema.check import check_collection_name
@@ -61,12 +60,7 @@ def create_collection(core: Core, request: r.CreateCollection) -> Done:
             f"maximum shards's number should be limited to {limits.SHARDS}"
         )
     check_collection_name(name)
-    if any(field.is_partition_key for field in request.schema.fields):
-        raise UnsupportedOperation(f"partition key in collection {name}")
-    if request.partitions:
-        raise InvalidParameter(
-            "num_partitions should only be specified with partition key field enabled"
-        )
+    _check_partitions(request)
     if request.schema_name not in ("", name):
         raise InvalidParameter(
             f"collection name = {name}, schema.Name={request.schema_name}",
@@ -81,10 +75,32 @@ def create_collection(core: Core, request: r.CreateCollection) -> Done:
             database=request.database,
             shards=shards,
             consistency_level=request.consistency_level,
-            properties=check_collection_properties(request.properties, name),
+            properties=check_collection_properties(
+                request.schema, request.properties, name
+            ),
+            partitions=request.partitions,
         )
     )
     return DONE
+
+
+def _check_partitions(request: r.CreateCollection) -> None:
+    number = request.partitions
+    if any(field.is_partition_key for field in request.schema.fields):
+        if number < 0:
+            raise InvalidParameter(
+                "the specified partitions should be greater than 0 if partition key is "
+                "used"
+            )
+        if number > limits.PARTITIONS:
+            raise InvalidParameter(
+                f"partition number ({number}) exceeds max configuration "
+                f"({limits.PARTITIONS})"
+            )
+    elif number:
+        raise InvalidParameter(
+            "num_partitions should only be specified with partition key field enabled"
+        )
 
 
 def drop_collection(core: Core, request: r.DropCollection) -> Done:
@@ -303,6 +319,13 @@ def _named_fields(schema: CollectionSchema, names: tuple[str, ...]) -> tuple[str
         raise InvalidParameter(f"{listed} primary key field {schema.primary.name}")
     if not any(schema.by_name[name].is_vector for name in names):
         raise InvalidParameter(f"{listed} vector field")
+    for field in schema.fields:
+        if field.name in names:
+            continue
+        if field.is_partition_key:
+            raise InvalidParameter(f"{listed} partition key field {field.name}")
+        if field.is_clustering_key:
+            raise InvalidParameter(f"{listed} clustering key field {field.name}")
     return names
 
 

@@ -50,11 +50,13 @@ def checked_columns(
     request: Insert,
     *,
     upsert: bool,
+    takes_ids: bool = True,
     is_partial: bool = False,
 ) -> dict[str, Any]:
     """Values by field name, as the engine takes them.
 
     Args:
+        takes_ids: whether ids may be given where they would be made.
         is_partial: whether columns may be absent that a row has to have.
 
     Raises:
@@ -69,7 +71,7 @@ def checked_columns(
             actual=n_rows,
         )
     columns = _by_name(schema, request.columns)
-    _check_key(schema, columns, upsert=upsert)
+    _check_key(schema, columns, upsert=upsert, takes_ids=takes_ids)
     if not is_partial:
         _check_present(schema, columns)
     checked: dict[str, Any] = {}
@@ -109,14 +111,18 @@ def _type_name(number: int) -> str:
 
 
 def _check_key(
-    schema: CollectionSchema, columns: dict[str, ColumnData], *, upsert: bool
+    schema: CollectionSchema,
+    columns: dict[str, ColumnData],
+    *,
+    upsert: bool,
+    takes_ids: bool,
 ) -> None:
     primary = schema.primary
     if upsert and primary.name not in columns:
         raise InvalidParameter(
             f"must assign pk when upsert, primary field: {primary.name}"
         )
-    if not upsert and primary.auto_id and primary.name in columns:
+    if not takes_ids and primary.auto_id and primary.name in columns:
         needed = len(schema.visible) - 1
         raise InvalidParameter(
             "more fieldData has pass in", expected=needed, actual=needed + 1

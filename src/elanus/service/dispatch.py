@@ -22,6 +22,7 @@ from elanus.errors import (
 from elanus.service import (
     admin,
     aliases,
+    alterations,
     collections,
     databases,
     flush,
@@ -32,6 +33,7 @@ from elanus.service import (
     search,
 )
 from elanus.service import requests as r
+from elanus.service import requests_alter as ra
 from elanus.service.core import Core
 from elanus.service.replies import Reply
 from elanus.service.requests import Request, RequestContext
@@ -65,6 +67,12 @@ OPERATIONS: dict[type[Request], Operation] = {
     r.ReleaseCollection: collections.release_collection,
     r.GetLoadState: collections.get_load_state,
     r.GetLoadingProgress: collections.get_loading_progress,
+    ra.AlterCollection: alterations.alter_collection,
+    ra.AlterCollectionField: alterations.alter_collection_field,
+    ra.AddCollectionField: alterations.add_collection_field,
+    ra.AddToSchema: alterations.add_to_schema,
+    ra.DropFromSchema: alterations.drop_from_schema,
+    ra.AlterSchemaByNothing: alterations.alter_schema_by_nothing,
     r.CreatePartition: partitions.create_partition,
     r.DropPartition: partitions.drop_partition,
     r.HasPartition: partitions.has_partition,

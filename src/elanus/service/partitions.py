@@ -29,7 +29,9 @@ def create_partition(core: Core, request: r.CreatePartition) -> Done:
         InvalidParameter, DatabaseNotFound, CollectionNotFound.
     """
     name = check_partition_name(request.partition)
-    core.database.create_partition(core.collection(request), name)
+    collection = core.collection(request)
+    _refuse_keyed(collection, "create partition")
+    core.database.create_partition(collection, name)
     return DONE
 
 
@@ -42,6 +44,7 @@ def drop_partition(core: Core, request: r.DropPartition) -> Done:
     """
     name = check_partition_name(request.partition)
     collection = core.collection(request)
+    _refuse_keyed(collection, "drop partition")
     if name == DEFAULT_PARTITION:
         raise InvalidParameter("default partition cannot be deleted")
     definition = collection.definition
@@ -51,6 +54,11 @@ def drop_partition(core: Core, request: r.DropPartition) -> Done:
         )
     core.database.drop_partition(collection, name)
     return DONE
+
+
+def _refuse_keyed(collection: Collection, operation: str) -> None:
+    if collection.schema.partition_key is not None:
+        raise InvalidParameter(f"disable {operation} if partition key mode is used")
 
 
 def has_partition(core: Core, request: r.HasPartition) -> Flag:
@@ -114,6 +122,7 @@ def load_partitions(core: Core, request: r.LoadPartitions) -> Done:
             "failed to load partition, due to no partition specified"
         )
     collection = core.collection(request)
+    _refuse_keyed(collection, "load partitions")
     definition = collection.definition
     chosen = frozenset(definition.partition_id(name) for name in request.partitions)
     if definition.loaded is not None and request.options.replicas > 1:
@@ -135,6 +144,7 @@ def release_partitions(core: Core, request: r.ReleasePartitions) -> Done:
         CollectionNotFound, PartitionNotFound.
     """
     collection = core.collection(request)
+    _refuse_keyed(collection, "release partitions")
     definition = collection.definition
     chosen = frozenset(definition.partition_id(name) for name in request.partitions)
     release_some(core.database, collection, chosen)

@@ -5,22 +5,27 @@ from __future__ import annotations
 import zoneinfo
 from collections.abc import Mapping
 
-from elanus.engine.definition import CollectionDefinition
+from elanus.engine.definition import TTL_SECONDS, CollectionDefinition
 from elanus.errors import IllegalSchema, InvalidParameter, UnsupportedOperation
+from elanus.schema.schema import CollectionSchema
+from elanus.service.warmup import WARMUP, WARMUP_KEYS, check_collection_warmup
 
 TIMEZONE = "timezone"
-TTL_SECONDS = "collection.ttl.seconds"
 LONGEST_TTL_S = 3_155_760_000
-_SHARDING = "namespace.sharding.enabled"
-_ISOLATION = "partitionkey.isolation"
+SHARDING = "namespace.sharding.enabled"
+ISOLATION = "partitionkey.isolation"
+TTL_FIELD = "ttl_field"
 _MAX_FIELD_ID = "max_field_id"
+_TIMESTAMPTZ = 26
 # Taken at creation by Milvus, and not built here: refused rather than ignored.
-_NOT_BUILT = ("ttl_field", "query_mode", "namespace.mode", "allow_insert_auto_id")
-_OFF = frozenset({"", "false", "0"})
+NOT_BUILT = (TTL_FIELD, "query_mode", "namespace.mode")
+OFF = frozenset({"", "false", "0"})
+_TRUE = frozenset({"true", "t", "1"})
+_FALSE = frozenset({"false", "f", "0"})
 
 
 def check_collection_properties(
-    properties: Mapping[str, str], collection: str
+    schema: CollectionSchema, properties: Mapping[str, str], collection: str
 ) -> dict[str, str]:
     """The properties of a new collection, when they are allowed; unknown ones are.
 
@@ -29,20 +34,25 @@ def check_collection_properties(
         UnsupportedOperation: it asks for what Elanus does not do.
     """
     check_timezone(properties)
-    _check_ttl(properties.get(TTL_SECONDS))
-    for key in _NOT_BUILT:
-        if properties.get(key, "").lower() not in _OFF:
+    check_isolation(schema, properties, collection)
+    for key, value in properties.items():
+        if key in (WARMUP, *WARMUP_KEYS):
+            check_collection_warmup(key, value)
+    try:
+        check_ttl(properties.get(TTL_SECONDS))
+    except InvalidParameter as error:
+        if not str(error).startswith("collection TTL is not"):
+            raise
+        raise error.within(
+            "collection ttl property value not valid, parse error"
+        ) from None
+    check_ttl_field(schema, {}, properties)
+    for key in NOT_BUILT:
+        if properties.get(key, "").lower() not in OFF:
             raise UnsupportedOperation(f"property {key} of collection {collection}")
-    if properties.get(_ISOLATION, "").lower() == "true":
-        raise IllegalSchema(
-            "partition key isolation mode is enabled but no partition key field is "
-            "set. Please set the partition key first",
-            collection,
-        )
-    if properties.get(_SHARDING, "false") not in ("true", "false"):
+    if properties.get(SHARDING, "false") not in ("true", "false"):
         raise InvalidParameter(
-            f"invalid {_SHARDING} value: {properties[_SHARDING]}, should be true or "
-            f"false"
+            f"invalid {SHARDING} value: {properties[SHARDING]}, should be true or false"
         )
     return dict(properties)
 
@@ -69,26 +79,85 @@ def shown_properties(
 ) -> dict[str, str]:
     """The properties that a description of a collection lists."""
     return {
-        _MAX_FIELD_ID: str(max(field.id for field in definition.schema.fields)),
-        _SHARDING: "false",
+        _MAX_FIELD_ID: str(definition.schema.max_field_id),
+        SHARDING: "false",
         TIMEZONE: of_database.get(TIMEZONE, "UTC"),
-        **definition.properties,
+        **{k: v for k, v in definition.properties.items() if k != _MAX_FIELD_ID},
     }
 
 
-def _check_ttl(text: str | None) -> None:
+def check_ttl(text: str | None) -> None:
+    """Raise unless a time to live, if one is given, is a number of seconds.
+
+    Raises:
+        InvalidParameter.
+    """
     if text is None:
         return
     try:
         seconds = int(text)
     except ValueError:
         raise InvalidParameter(
-            f"collection ttl property value not valid, parse error: {text}"
+            "collection TTL is not a valid positive integer"
         ) from None
     if not -1 <= seconds <= LONGEST_TTL_S:
         raise InvalidParameter(
             f"collection TTL is out of range, expect [-1, {LONGEST_TTL_S}], got "
             f"{seconds}"
         )
-    if seconds > 0:
-        raise UnsupportedOperation("collection TTL")
+
+
+def check_ttl_field(
+    schema: CollectionSchema, present: Mapping[str, str], given: Mapping[str, str]
+) -> None:
+    """Raise unless at most one of the two ways to expire rows is in use.
+
+    Args:
+        present: the properties that the collection has.
+
+    Raises:
+        InvalidParameter: also if the field does not exist, or is of another type.
+    """
+    if TTL_FIELD in given and TTL_SECONDS in given:
+        raise InvalidParameter(
+            "collection TTL and ttl field cannot be set at the same time"
+        )
+    if TTL_SECONDS in given and TTL_FIELD in present:
+        raise InvalidParameter(
+            "ttl field is already exists, cannot be set collection TTL"
+        )
+    if TTL_FIELD not in given:
+        return
+    if TTL_SECONDS in present:
+        raise InvalidParameter("collection TTL is already set, cannot be set ttl field")
+    name = given[TTL_FIELD]
+    field = schema.by_name.get(name)
+    if field is None:
+        raise InvalidParameter(f"ttl field name {name} not found in schema")
+    if int(field.dtype) != _TIMESTAMPTZ:
+        raise InvalidParameter(f"ttl field must be timestamptz, field name = {name}")
+
+
+def check_isolation(
+    schema: CollectionSchema, properties: Mapping[str, str], collection: str
+) -> None:
+    """Raise unless isolation of the partition key, if asked for, has a key.
+
+    Raises:
+        InvalidParameter: the value is neither yes nor no.
+        IllegalSchema: there is no partition key.
+    """
+    value = properties.get(ISOLATION)
+    if value is None:
+        return
+    if value.strip().lower() not in _TRUE | _FALSE:
+        raise InvalidParameter(
+            f"failed to parse partition key isolation: strconv.ParseBool: parsing "
+            f'"{value}": invalid syntax'
+        )
+    if value.strip().lower() in _TRUE and schema.partition_key is None:
+        raise IllegalSchema(
+            "partition key isolation mode is enabled but no partition key field is "
+            "set. Please set the partition key first",
+            collection,
+        )

@@ -30,6 +30,7 @@ def partitions_to_read(
         InvalidParameter: there is no such partition.
         CollectionNotLoaded, PartitionNotLoaded: load it first.
     """
+    definition.refuse_partition_names(names)
     for name in names:
         if name not in definition.partitions:
             raise InvalidParameter(f"partition name {name} not found")

@@ -22,7 +22,12 @@ def insert(core: Core, request: r.Insert) -> Mutation:
         RateLimited, DiskFull, ReadOnlyError, StorageError, UnknownOutcome.
     """
     collection = _writable(core, request)
-    columns = checked_columns(collection.schema, request, upsert=False)
+    columns = checked_columns(
+        collection.schema,
+        request,
+        upsert=False,
+        takes_ids=collection.definition.takes_ids,
+    )
     keys, outcome = collection.insert(columns, _partition(collection, request))
     return Mutation(keys, outcome.ts, inserted=len(keys))
 
@@ -69,6 +74,7 @@ def _partition(collection: Collection, request: r.PartitionRequest) -> str:
     if not request.partition:
         return DEFAULT_PARTITION
     name = check_partition_name(request.partition)
+    collection.definition.refuse_partition_names((name,))
     collection.definition.partition_id(name)
     return name
 
@@ -84,6 +90,7 @@ def delete(core: Core, request: r.Delete) -> Mutation:
     core.database.need_writable()
     collection = core.collection(request)
     partitions = (request.partition,) if request.partition else ()
+    collection.definition.refuse_partition_names(partitions)
     for name in partitions:
         collection.definition.partition_id(name)
     predicate = collection.bind_delete(request.filter, dict(request.filter_params))

@@ -138,21 +138,38 @@ def _plan(shard: LocalShard, segment_ids: Sequence[int]) -> list[_Source] | None
     return sources
 
 
-def horizon_of(shard: LocalShard) -> int:
-    """Rows deleted up to this timestamp need not be kept for older readers."""
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """Up to when rows need not be kept for older readers.
+
+    Attributes:
+        deleted_ts: those deleted up to here.
+        expired_ts: those written before.
+    """
+
+    deleted_ts: int
+    expired_ts: int
+
+
+def horizon_of(shard: LocalShard) -> Horizon:
+    """Which rows no reader can ask for any more."""
     history_ms = int(shard.node.settings.history_s * 1000)
+    expiry = max(0, physical_ms(shard.expiry_ts()) - history_ms)
     if not history_ms:
-        return shard.applied_ts
-    return ts_at(max(0, physical_ms(shard.applied_ts) - history_ms))
+        return Horizon(shard.applied_ts, ts_at(expiry))
+    deleted = max(0, physical_ms(shard.applied_ts) - history_ms)
+    return Horizon(ts_at(deleted), ts_at(expiry))
 
 
 def dead_rows(
-    segment: SealedSegment, size: int, horizon: int, partitions: frozenset[int]
+    segment: SealedSegment, size: int, horizon: Horizon, partitions: frozenset[int]
 ) -> Offsets:
     """Offsets of rows that no reader can ask for any more."""
     offsets, ts, shadowed = segment.hidden.entries(0, size)
     dead = np.zeros(segment.n_rows, np.bool_)
-    dead[offsets[~shadowed & (ts <= horizon)]] = True
+    dead[offsets[~shadowed & (ts <= horizon.deleted_ts)]] = True
+    if segment.meta.ts_range[0] < horizon.expired_ts:
+        dead |= segment.row_ts(segment.n_rows) < horizon.expired_ts
     for partition, (start, end) in segment.meta.partitions.items():
         if partition not in partitions:
             dead[start:end] = True

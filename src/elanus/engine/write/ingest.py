@@ -5,7 +5,8 @@ Nothing is written here, so a request that fails leaves no trace.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import orjson
 import pyarrow as pa
 
 from elanus.clock import HybridClock
+from elanus.engine.routing import places
 from elanus.engine.write.records import DeleteRecord, RowsRecord
 from elanus.errors import InvalidParameter
 from elanus.schema import limits
@@ -25,13 +27,26 @@ from elanus.segment.keys import Keys
 Columns = Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How rows are to be written.
+
+    Attributes:
+        partitions: ids of the partitions to spread them over; one, unless the schema
+            has a partition key.
+        takes_ids: whether ids may be given where they would be made.
+    """
+
+    partitions: Sequence[int]
+    upsert: bool = False
+    takes_ids: bool = False
+
+
 def rows_record(
     schema: CollectionSchema,
     columns: Columns,
     clock: HybridClock,
-    *,
-    partition: int,
-    upsert: bool = False,
+    writing: Writing,
 ) -> RowsRecord:
     """Check the columns and complete them with ids, defaults, nulls and ``$meta``.
 
@@ -49,21 +64,19 @@ def rows_record(
     for f in schema.visible:
         values = known.get(f.name)
         if values is None:
-            encoded[f.id] = absent(f, n_rows, clock, upsert=upsert)
+            encoded[f.id] = absent(f, n_rows, clock, upsert=writing.upsert)
         else:
-            encoded[f.id] = present(f, values, upsert=upsert)
+            encoded[f.id] = present(f, values, takes_ids=writing.takes_ids)
     if schema.dynamic is not None:
         encoded[schema.dynamic.id] = _meta(schema, known, extra, n_rows)
-    return record_of(schema, encoded, n_rows, partition=partition, upsert=upsert)
+    return record_of(schema, encoded, n_rows, writing)
 
 
 def record_of(
     schema: CollectionSchema,
     encoded: Mapping[int, Column],
     n_rows: int,
-    *,
-    partition: int,
-    upsert: bool,
+    writing: Writing,
 ) -> RowsRecord:
     """The record of a complete set of columns.
 
@@ -84,11 +97,14 @@ def record_of(
     primary = encoded[schema.primary.id]
     assert isinstance(primary, pa.Array)
     keys = Keys.of(primary)
-    if upsert and len(set(keys.values)) < n_rows:
+    if writing.upsert and len(set(keys.values)) < n_rows:
         raise InvalidParameter(
             "duplicate primary keys are not allowed in the same batch"
         )
-    return RowsRecord(batch, keys, partition, upsert)
+    key = schema.partition_key
+    ids = writing.partitions
+    place = ids[0] if key is None else places(encoded[key.id], ids)
+    return RowsRecord(schema, batch, keys, place, writing.upsert)
 
 
 def delete_record(
@@ -103,7 +119,7 @@ def delete_record(
     assert isinstance(column, pa.Array)
     if column.null_count:
         raise InvalidParameter("a primary key to delete is null")
-    return DeleteRecord(column, Keys.of(column), partitions)
+    return DeleteRecord(schema, column, Keys.of(column), partitions)
 
 
 def row_count(columns: Columns) -> int:
@@ -200,13 +216,16 @@ def absent(
     )
 
 
-def present(field: FieldSchema, values: Any, *, upsert: bool) -> Column:
+def present(field: FieldSchema, values: Any, *, takes_ids: bool) -> Column:
     """A column as it was given, checked; nulls become the field's default.
+
+    Args:
+        takes_ids: whether ids may be given where they would be made.
 
     Raises:
         InvalidParameter: a value is not of the field's kind.
     """
-    if field.auto_id and not upsert:
+    if field.auto_id and not takes_ids:
         raise InvalidParameter(
             f"more fieldData has pass in: can not assign primary field data when auto "
             f"id enabled {field.name}"

@@ -8,7 +8,7 @@ of it is an upsert like any other: log and files know nothing of partial updates
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from elanus.engine.version import Version, gather
 from elanus.engine.write.array_ops import FieldOp, appended, removed
 from elanus.engine.write.ingest import (
     Columns,
+    Writing,
     absent,
     check_length,
     dynamic_column,
@@ -117,7 +118,7 @@ def partial_rows(
         if field.name in chosen:
             column = _payload(field, known[field.name], chosen[field.name])
         else:
-            column = present(field, known[field.name], upsert=True)
+            column = present(field, known[field.name], takes_ids=True)
         check_length(field.name, len(column), n_rows)
         given[field.id] = column
     keys = given[primary.id]
@@ -137,14 +138,14 @@ def merged_record(
     version: Version,
     clock: HybridClock,
     *,
-    partition: int,
+    partitions: Sequence[int],
     read: frozenset[int] | None,
 ) -> RowsRecord:
     """The upsert that a partial update comes to.
 
     Args:
         version: the rows there are; none may be written before the record is.
-        partition: where the rows go.
+        partitions: where the rows go, by their partition key if there is one.
         read: partitions whose rows are updated; ``None`` for all. Keys that have no row
             there are new.
 
@@ -164,7 +165,8 @@ def merged_record(
     if rows.schema.dynamic is not None:
         field = rows.schema.dynamic
         merged[field.id] = _with_keys(field, rows, found)
-    return record_of(rows.schema, merged, rows.n_rows, partition=partition, upsert=True)
+    writing = Writing(partitions, upsert=True)
+    return record_of(rows.schema, merged, rows.n_rows, writing)
 
 
 def _check_ops(schema: CollectionSchema, columns: Columns, ops: FieldOps) -> None:

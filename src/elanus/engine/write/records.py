@@ -7,13 +7,13 @@ the number of the schema version that wrote it.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from elanus.errors import CorruptionError
-from elanus.schema.columns import Batch, arrow_schema
+from elanus.schema.columns import Batch, Offsets, arrow_schema
 from elanus.schema.schema import CollectionSchema
 from elanus.segment.keys import Keys
 
@@ -21,17 +21,25 @@ INSERT = 1
 UPSERT = 2
 DELETE = 3
 
+PER_ROW = 0  # partitions in the header of rows that have one each
+
 _HEADER = struct.Struct("<IIq")  # schema version, partition count, partition
 _ID = struct.Struct("<q")
 
 
 @dataclass(frozen=True, slots=True)
 class RowsRecord:
-    """New rows of one partition; an upsert also deletes older rows of the keys."""
+    """New rows; an upsert also deletes older rows of the keys.
 
+    Attributes:
+        schema: the version that the columns are of.
+        partition: id of the partition of all rows, or of each, (n,) int64.
+    """
+
+    schema: CollectionSchema
     batch: Batch
     keys: Keys
-    partition: int
+    partition: int | Offsets
     upsert: bool
 
     @property
@@ -39,16 +47,21 @@ class RowsRecord:
         """Number of the kind in log frames."""
         return UPSERT if self.upsert else INSERT
 
-    def payload(self, schema: CollectionSchema) -> list[bytes | pa.Buffer]:
+    def payload(self) -> list[bytes | pa.Buffer]:
         """The record's bytes, in parts."""
-        header = _HEADER.pack(schema.version, 1, self.partition)
-        return [header, self.batch.to_arrow(schema).serialize()]
+        schema = self.schema
+        rows = self.batch.to_arrow(schema).serialize()
+        if isinstance(self.partition, int):
+            return [_HEADER.pack(schema.version, 1, self.partition), rows]
+        header = _HEADER.pack(schema.version, PER_ROW, self.batch.n_rows)
+        return [header, self.partition.astype("<i8").tobytes(), rows]
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteRecord:
     """Keys whose rows are deleted, in these partitions (``None``: in all)."""
 
+    schema: CollectionSchema
     column: pa.Array
     keys: Keys
     partitions: frozenset[int] | None
@@ -58,8 +71,9 @@ class DeleteRecord:
         """Number of the kind in log frames."""
         return DELETE
 
-    def payload(self, schema: CollectionSchema) -> list[bytes | pa.Buffer]:
+    def payload(self) -> list[bytes | pa.Buffer]:
         """The record's bytes, in parts."""
+        schema = self.schema
         named = sorted(self.partitions or ())
         count = 0 if self.partitions is None else len(named)
         header = _HEADER.pack(schema.version, count, 0)
@@ -73,17 +87,18 @@ class DeleteRecord:
 Record = RowsRecord | DeleteRecord
 
 
-def decode(
-    kind: int, payload: pa.Buffer, schemas: Mapping[int, CollectionSchema]
-) -> Record:
+def decode(kind: int, payload: pa.Buffer, newest: CollectionSchema) -> Record:
     """The record behind a log frame.
+
+    Args:
+        newest: the collection's schema as it is now.
 
     Raises:
         CorruptionError: the frame is intact but its content makes no sense.
     """
     try:
         version, count, partition = _HEADER.unpack_from(payload)
-        schema = schemas[version]
+        schema = newest.at(version)
         body = payload.slice(_HEADER.size)
         if kind == DELETE:
             ids = [_ID.unpack_from(body, i * _ID.size)[0] for i in range(count)]
@@ -91,10 +106,15 @@ def decode(
             batch = pa.ipc.read_record_batch(body, arrow_schema([schema.primary]))
             column = batch.column(0)
             partitions = frozenset(ids) if ids else None
-            return DeleteRecord(column, Keys.of(column), partitions)
+            return DeleteRecord(schema, column, Keys.of(column), partitions)
+        places: int | Offsets = partition
+        if count == PER_ROW:
+            ends = partition * _ID.size
+            places = np.frombuffer(body.slice(0, ends), "<i8").astype(np.int64)
+            body = body.slice(ends)
         arrow = pa.ipc.read_record_batch(body, arrow_schema(schema.fields))
         rows = Batch.from_arrow(arrow, schema)
         keys = Keys.of(arrow.column(schema.fields.index(schema.primary)))
-        return RowsRecord(rows, keys, partition, kind == UPSERT)
-    except (KeyError, struct.error, pa.ArrowException, OSError) as error:
+        return RowsRecord(schema, rows, keys, places, kind == UPSERT)
+    except (KeyError, ValueError, struct.error, pa.ArrowException, OSError) as error:
         raise CorruptionError("log", f"record of kind {kind}: {error}") from error

@@ -77,14 +77,12 @@ def _open_sealed(
 def replay(
     node: Node,
     shards: Mapping[int, LocalShard],
-    schemas: Mapping[int, Mapping[int, CollectionSchema]],
     *,
     trimmed_seq: int,
 ) -> int:
     """Apply every log record that the manifests do not cover; returns how many.
 
     Args:
-        schemas: by collection id, every schema version.
         trimmed_seq: records up to here are gone, since no manifest needs them.
 
     Raises:
@@ -100,7 +98,7 @@ def replay(
             continue  # of a dropped collection, or flushed
         if frame.ts <= shard.manifest.floor_ts:
             continue  # truncated away
-        record = decode(frame.kind, frame.payload, schemas[frame.stream])
+        record = decode(frame.kind, frame.payload, shard.schema)
         shard.apply(record, frame.seq, frame.ts)
         applied += 1
     return applied

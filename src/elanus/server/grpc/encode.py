@@ -143,6 +143,11 @@ def truncated(reply: replies.Reply) -> bytes:
     return _OK
 
 
+def altered_schema(reply: replies.Reply) -> bytes:
+    """``AlterCollectionSchemaResponse``."""
+    return _OK
+
+
 def collection(reply: replies.CollectionInfo) -> bytes:
     """``DescribeCollectionResponse``."""
     channels = [f"{reply.id}_{shard}" for shard in range(reply.shards)]

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any
 
 from elanus.server.grpc import decode as d
-from elanus.server.grpc import decode_search, encode
+from elanus.server.grpc import decode_alter, decode_search, encode
 from elanus.server.grpc.messages import METHODS, Message
 from elanus.service import requests as r
 from elanus.service.requests import Request
@@ -71,6 +71,12 @@ HANDLERS: dict[str, Handler] = {
     "GetLoadingProgress": Handler(
         d.of_partitions(r.GetLoadingProgress), encode.loading_progress
     ),
+    "AlterCollection": Handler(decode_alter.alter_collection, encode.done),
+    "AlterCollectionField": Handler(decode_alter.alter_collection_field, encode.done),
+    "AddCollectionField": Handler(decode_alter.add_collection_field, encode.done),
+    "AlterCollectionSchema": Handler(
+        decode_alter.alter_collection_schema, encode.altered_schema
+    ),
     # partitions
     "CreatePartition": Handler(d.of_partition(r.CreatePartition), encode.done),
     "DropPartition": Handler(d.of_partition(r.DropPartition), encode.done),
@@ -120,7 +126,6 @@ HANDLERS: dict[str, Handler] = {
 ABSENT: frozenset[str] = frozenset(
     {
         "AddUserTags",
-        "AlterCollectionSchema",
         "CreateNamespace",
         "CreateReplicateStream",
         "CreateRowPolicy",

@@ -61,7 +61,7 @@ def schema_from_message(message: Message) -> DeclaredSchema:
     for feature, is_used in features.items():
         if is_used:
             raise UnsupportedOperation(f"{feature} in collection {message.name}")
-    fields = tuple(_field_from_message(field) for field in message.fields)
+    fields = tuple(field_from_message(field) for field in message.fields)
     return DeclaredSchema(
         CollectionSchema(fields, description=message.description),
         message.name,
@@ -100,11 +100,15 @@ def unique(messages: Iterable[Message], what: str) -> dict[str, str]:
     return out
 
 
-def _field_from_message(message: Message) -> FieldSchema:
+def field_from_message(message: Message) -> FieldSchema:
+    """A declared field, unchecked.
+
+    Raises:
+        InvalidParameter: a type, a parameter or a default value is impossible.
+        UnsupportedOperation: it uses a feature that Elanus does not have.
+    """
     dtype = _data_type(message.data_type, message.name)
     element = message.element_type if dtype is DataType.ARRAY else 0
-    if message.is_clustering_key:
-        raise UnsupportedOperation(f"clustering key field {message.name}")
     parameters = unique(message.type_params, "type param")
     return FieldSchema(
         name=message.name,
@@ -116,6 +120,7 @@ def _field_from_message(message: Message) -> FieldSchema:
         element_type=_element_type(element),
         is_dynamic=message.is_dynamic,
         is_partition_key=message.is_partition_key,
+        is_clustering_key=message.is_clustering_key,
         description=message.description,
         dim=_size(parameters.pop("dim", None)),
         max_length=_size(parameters.pop("max_length", None)),
@@ -197,6 +202,7 @@ def _message_from_field(field: FieldSchema) -> Message:
         autoID=field.auto_id,
         element_type=int(field.element_type or 0),
         is_partition_key=field.is_partition_key,
+        is_clustering_key=field.is_clustering_key,
         nullable=field.nullable,
     )
     if field.default is not None:

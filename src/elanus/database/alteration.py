@@ -1,0 +1,95 @@
+"""Changing what a collection is while it is used: its fields and properties.
+
+One metadata transaction each. Rows are not touched: those written before a field was
+added read as its default or null, wherever they lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from elanus.database.database import Database, Named
+from elanus.engine.definition import CollectionDefinition, LoadDefinition
+from elanus.schema.check import check_added_field
+from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
+from elanus.schema.types import DataType
+
+Change = Callable[[CollectionDefinition], CollectionDefinition]
+
+
+def alter(core: Database, name: Named, change: Change) -> None:
+    """Make another definition of a collection durable, and let it show.
+
+    Args:
+        change: from the definition as it is to that which shall be; may raise.
+
+    Raises:
+        CollectionNotFound: there is none.
+        StorageError, DiskFull: nothing changed.
+    """
+    core.need_writable()
+    with core.ddl_lock:
+        collection = core.collection(name)
+        old = collection.definition
+        new = change(old)
+        if new == old:
+            return
+        new = replace(new, updated_ts=core.node.clock.next())
+        for index in old.all_indexes:
+            if index.field_id not in new.schema.by_id:
+                core.drop_index(collection, index.name)
+                new = new.without_index(index)
+        shard = collection.shard
+        with shard.order_lock:
+            shard.settle()
+            core.redefine(collection, new)
+    core.background.wake()
+
+
+def add_field(core: Database, name: Named, field: FieldSchema) -> None:
+    """Add a field, which must be nullable.
+
+    Raises:
+        InvalidParameter, MissingParameter, FieldNameInvalid: a rule is broken.
+        CollectionNotFound, StorageError, DiskFull: nothing changed.
+    """
+
+    def change(old: CollectionDefinition) -> CollectionDefinition:
+        added = check_added_field(field, old.schema, old.name)
+        return replace(old, schema=old.schema.with_field(added))
+
+    alter(core, name, change)
+
+
+def drop_field(core: Database, name: Named, field_id: int) -> None:
+    """Drop a field with its values and indexes; nothing happens if there is none.
+
+    Raises:
+        CollectionNotFound, StorageError, DiskFull: nothing changed.
+    """
+    alter(core, name, lambda old: without_field(old, field_id))
+
+
+def without_field(old: CollectionDefinition, field_id: int) -> CollectionDefinition:
+    """The same collection without a field."""
+    field = old.schema.by_id.get(field_id)
+    if field is None:
+        return old
+    loaded = old.loaded
+    if loaded is not None and field.name in loaded.fields:
+        rest = tuple(n for n in loaded.fields if n != field.name)
+        loaded = LoadDefinition(loaded.partitions, rest)
+    return replace(old, schema=old.schema.without_field(field), loaded=loaded)
+
+
+def with_dynamic(schema: CollectionSchema, *, enabled: bool) -> CollectionSchema:
+    """The schema with or without the dynamic field."""
+    dynamic = schema.dynamic
+    if enabled and dynamic is None:
+        return schema.with_field(
+            FieldSchema(DYNAMIC_FIELD, DataType.JSON, nullable=True, is_dynamic=True)
+        )
+    if not enabled and dynamic is not None:
+        return schema.without_field(dynamic)
+    return schema

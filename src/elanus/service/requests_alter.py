@@ -1,0 +1,59 @@
+"""Requests that change what a collection is; frozen dataclasses as all requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from elanus.schema.schema import FieldSchema
+from elanus.service.requests import CollectionRequest
+
+
+@dataclass(frozen=True, slots=True)
+class AlterCollection(CollectionRequest):
+    """Set properties, or delete some."""
+
+    properties: Mapping[str, str]
+    delete_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AlterCollectionField(CollectionRequest):
+    """Set parameters of a field, or delete some."""
+
+    field: str
+    properties: Mapping[str, str]
+    delete_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AddCollectionField(CollectionRequest):
+    """Add a field, as declared."""
+
+    field: FieldSchema
+
+
+@dataclass(frozen=True, slots=True)
+class AddToSchema(CollectionRequest):
+    """Add fields and functions.
+
+    Attributes:
+        functions: names of functions.
+    """
+
+    fields: tuple[FieldSchema, ...]
+    functions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DropFromSchema(CollectionRequest):
+    """Drop a field, by name or number, or a function."""
+
+    field: str = ""
+    field_id: int = 0
+    function: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AlterSchemaByNothing(CollectionRequest):
+    """A change of the schema that says nothing."""
