@@ -18,11 +18,16 @@ END = "<!-- end of methods -->\n"
 
 # What differs from Milvus on purpose, or is done in part.
 REMARKS = {
-    "AlterCollectionSchema": "clients fall back to AddCollectionField",
+    "AddCollectionField": "scalar fields; old rows read as the default or null at once",
+    "AlterCollection": "`ttl_field`, `query_mode` and namespaces are refused (3000); "
+    "mmap, warmup, replicas, rates and quotas are kept and told; rows expire by the "
+    "second, and isolation changes no answer",
+    "AlterCollectionField": "`max_length`, `max_capacity`, description, mmap, warmup",
+    "AlterCollectionSchema": "adds and drops fields; functions are refused (3000)",
     "Connect": "every credential is accepted",
-    "CreateCollection": "properties without effect here are kept and told; TTL, "
-    "`ttl_field`, `query_mode`, namespaces, partition and clustering keys, functions "
-    "and struct arrays are refused (3000)",
+    "CreateCollection": "properties without effect here are kept and told; "
+    "`ttl_field`, `query_mode`, namespaces, functions and struct arrays are refused "
+    "(3000); a clustering key is kept and told",
     "CreateIndex": "of the kinds for float vectors FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, "
     "HNSW and AUTOINDEX; those of scalars and JSON paths are checked, kept and told, "
     "and filters scan columns",

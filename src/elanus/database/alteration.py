@@ -10,8 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from elanus.database.database import Database, Named
-from elanus.engine.definition import CollectionDefinition, LoadDefinition
-from elanus.schema.check import check_added_field
+from elanus.engine.definition import (
+    TTL_SECONDS,
+    CollectionDefinition,
+    LoadDefinition,
+)
+from elanus.schema.check import check_added_field, check_dropped_field, check_ttl
 from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
 
@@ -36,14 +40,15 @@ def alter(core: Database, name: Named, change: Change) -> None:
         if new == old:
             return
         new = replace(new, updated_ts=core.node.clock.next())
-        for index in old.all_indexes:
-            if index.field_id not in new.schema.by_id:
-                core.drop_index(collection, index.name)
-                new = new.without_index(index)
+        gone = [i for i in old.all_indexes if i.field_id not in new.schema.by_id]
+        for index in gone:
+            new = new.without_index(index)
         shard = collection.shard
         with shard.order_lock:
             shard.settle()
             core.redefine(collection, new)
+        for index in gone:
+            core.forget_index(collection, index)
     core.background.wake()
 
 
@@ -66,9 +71,32 @@ def drop_field(core: Database, name: Named, field_id: int) -> None:
     """Drop a field with its values and indexes; nothing happens if there is none.
 
     Raises:
+        InvalidParameter: the collection cannot be without it.
         CollectionNotFound, StorageError, DiskFull: nothing changed.
     """
-    alter(core, name, lambda old: without_field(old, field_id))
+
+    def change(old: CollectionDefinition) -> CollectionDefinition:
+        if field_id in old.schema.by_id:
+            check_dropped_field(old.schema.by_id[field_id], old.schema)
+        return without_field(old, field_id)
+
+    alter(core, name, change)
+
+
+def set_ttl(core: Database, name: Named, seconds: int) -> None:
+    """Let rows expire so many seconds after they were written; 0 for never.
+
+    Raises:
+        InvalidParameter: the number is out of range.
+        CollectionNotFound, StorageError, DiskFull: nothing changed.
+    """
+    check_ttl(seconds)
+
+    def change(old: CollectionDefinition) -> CollectionDefinition:
+        properties = {**old.properties, TTL_SECONDS: str(seconds)}
+        return replace(old, properties=properties)
+
+    alter(core, name, change)
 
 
 def without_field(old: CollectionDefinition, field_id: int) -> CollectionDefinition:

@@ -445,14 +445,17 @@ class Database:
             if not chosen:
                 raise IndexNotFound(index=index_name)
             self.redefine(collection, definition.without_index(chosen[0]))
-            if not chosen[0].is_built:
-                return
-            field_id = chosen[0].field_id
-            shard = collection.shard
-            with shard.manifest_lock:
-                for segment in list(shard.sealed):
-                    segment.detach(field_id)
-                    self._forget_index(shard, segment, field_id)
+            self.forget_index(collection, chosen[0])
+
+    def forget_index(self, collection: Collection, index: IndexDefinition) -> None:
+        """Let go of the files of an index that is not defined any more."""
+        if not index.is_built:
+            return
+        shard = collection.shard
+        with shard.manifest_lock:
+            for segment in list(shard.sealed):
+                segment.detach(index.field_id)
+                self._forget_index(shard, segment, index.field_id)
 
     def _forget_index(
         self, shard: LocalShard, segment: SealedSegment, field_id: int

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from elanus.database.alteration import add_field, drop_field, set_ttl
 from elanus.database.database import Database as Core
 from elanus.distance.metrics import Metric
 from elanus.embedded.rows import columns_from, query_matrix
@@ -24,7 +25,7 @@ from elanus.errors import ClosedError, InvalidParameter
 from elanus.index.registry import index_kind
 from elanus.schema import limits
 from elanus.schema.arrays import array_of
-from elanus.schema.schema import CollectionSchema
+from elanus.schema.schema import CollectionSchema, FieldSchema
 
 Progress = Callable[[float], None]
 
@@ -323,6 +324,38 @@ class Collection(Reader):
     def truncate(self) -> None:
         """Remove every row."""
         self._core.truncate(self._live_name())
+
+    # --- fields -----------------------------------------------------------------------
+
+    def add_field(self, field: FieldSchema) -> None:
+        """Add a nullable scalar field; rows that are there have its default, or null.
+
+        Raises:
+            InvalidParameter, MissingParameter, FieldNameInvalid: a rule is broken.
+        """
+        self._live_name()
+        add_field(self._core, self._engine, field)
+
+    def drop_field(self, name: str) -> None:
+        """Drop a field with its values and indexes.
+
+        Raises:
+            InvalidParameter: there is none by this name, or it is indispensable.
+        """
+        self._live_name()
+        field = self.schema.by_name.get(name)
+        if field is None:
+            raise InvalidParameter(f"field not found: {name}")
+        drop_field(self._core, self._engine, field.id)
+
+    def set_ttl(self, seconds: int) -> None:
+        """Let rows vanish so many seconds after they were written; 0 for never.
+
+        Raises:
+            InvalidParameter: the number is too large.
+        """
+        self._live_name()
+        set_ttl(self._core, self._engine, seconds)
 
     # --- partitions and indexes -------------------------------------------------------
 

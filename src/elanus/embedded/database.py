@@ -52,11 +52,13 @@ class CollectionOptions(TypedDict, total=False):
         auto_id: ids are made on insert.
         dynamic: whether columns that are no field are kept; by default only without a
             schema.
+        partitions: how many the partition key spreads rows over; 16 by default.
     """
 
     id_type: str
     auto_id: bool
     dynamic: bool
+    partitions: int
 
 
 class Database:
@@ -106,6 +108,7 @@ class Database:
             bool(dynamic),
             {f.name.strip(): checked for f in schema.vectors},
             is_loaded=True,
+            partitions=options.get("partitions", 0),
         )
         return Collection(self._core, self._core.create_collection(new))
 

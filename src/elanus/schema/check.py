@@ -15,6 +15,7 @@ from elanus.errors import (
     InvalidParameter,
     MissingParameter,
     RequestError,
+    UnsupportedOperation,
     VectorClusteringKey,
 )
 from elanus.schema import limits
@@ -364,10 +365,47 @@ def check_added_field(
         raise InvalidParameter(
             f"added field must be nullable, please check it, field name = {name}"
         )
+    if field.is_vector:
+        raise UnsupportedOperation(f"adding vector field {name}")
     checked = _check_field(field, collection)
     if checked.name in schema.by_name:
         raise InvalidParameter(f"duplicated field name {checked.name}")
     return checked
+
+
+def check_ttl(seconds: int) -> None:
+    """Raise unless rows can expire after so many seconds; 0 and -1 mean never.
+
+    Raises:
+        InvalidParameter.
+    """
+    if not -1 <= seconds <= limits.TTL_S:
+        raise InvalidParameter(
+            f"collection TTL is out of range, expect [-1, {limits.TTL_S}], got "
+            f"{seconds}"
+        )
+
+
+def check_dropped_field(field: FieldSchema, schema: CollectionSchema) -> None:
+    """Raise unless a field may be dropped.
+
+    Raises:
+        InvalidParameter: the collection cannot be without it.
+    """
+    name = field.name
+    if field.is_primary:
+        raise InvalidParameter(f"cannot drop primary key field: {name}")
+    if field.is_partition_key:
+        raise InvalidParameter(f"cannot drop partition key field: {name}")
+    if field.is_clustering_key:
+        raise InvalidParameter(f"cannot drop clustering key field: {name}")
+    if field.is_dynamic:
+        raise InvalidParameter(
+            f"cannot drop dynamic field: {name}, use AlterCollection to disable "
+            f"dynamic schema instead"
+        )
+    if field.is_vector and len(schema.vectors) == 1:
+        raise InvalidParameter(f"cannot drop the last vector field: {name}")
 
 
 def _check_field(field: FieldSchema, collection: str) -> FieldSchema:

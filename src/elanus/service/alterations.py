@@ -35,6 +35,7 @@ from elanus.service.altered_properties import (
     is_true,
 )
 from elanus.service.core import Core
+from elanus.service.properties import TTL_FIELD
 from elanus.service.replies import Done
 from elanus.service.requests import CollectionRequest
 
@@ -165,7 +166,11 @@ def drop_from_schema(core: Core, request: r.DropFromSchema) -> Done:
     if request.function:
         raise InvalidParameter(f"function not found: {request.function}")
     field = _field_to_drop(collection.schema, request)
-    _check_droppable(collection, field)
+    if collection.definition.properties.get(TTL_FIELD) == field.name:
+        raise InvalidParameter(
+            f"cannot drop field {field.name} because it is referenced by collection "
+            f"property ttl_field, drop the property first"
+        )
     drop_field(core.database, collection, field.id)
     return DONE
 
@@ -203,25 +208,3 @@ def _field_to_drop(schema: CollectionSchema, request: r.DropFromSchema) -> Field
     if field is None:
         raise InvalidParameter(f"field not found with id: {request.field_id}")
     return field
-
-
-def _check_droppable(collection: Collection, field: FieldSchema) -> None:
-    name = field.name
-    if field.is_primary:
-        raise InvalidParameter(f"cannot drop primary key field: {name}")
-    if field.is_partition_key:
-        raise InvalidParameter(f"cannot drop partition key field: {name}")
-    if field.is_clustering_key:
-        raise InvalidParameter(f"cannot drop clustering key field: {name}")
-    if field.is_dynamic:
-        raise InvalidParameter(
-            f"cannot drop dynamic field: {name}, use AlterCollection to disable "
-            f"dynamic schema instead"
-        )
-    if field.is_vector and len(collection.schema.vectors) == 1:
-        raise InvalidParameter(f"cannot drop the last vector field: {name}")
-    if collection.definition.properties.get("ttl_field") == name:
-        raise InvalidParameter(
-            f"cannot drop field {name} because it is referenced by collection property "
-            f"ttl_field, drop the property first"
-        )

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 from elanus.engine.definition import TTL_SECONDS, CollectionDefinition
 from elanus.errors import IllegalSchema, InvalidParameter, UnsupportedOperation
+from elanus.schema.check import check_ttl as check_seconds
 from elanus.schema.schema import CollectionSchema
 from elanus.service.warmup import WARMUP, WARMUP_KEYS, check_collection_warmup
 
 TIMEZONE = "timezone"
-LONGEST_TTL_S = 3_155_760_000
 SHARDING = "namespace.sharding.enabled"
 ISOLATION = "partitionkey.isolation"
 TTL_FIELD = "ttl_field"
@@ -100,11 +100,7 @@ def check_ttl(text: str | None) -> None:
         raise InvalidParameter(
             "collection TTL is not a valid positive integer"
         ) from None
-    if not -1 <= seconds <= LONGEST_TTL_S:
-        raise InvalidParameter(
-            f"collection TTL is out of range, expect [-1, {LONGEST_TTL_S}], got "
-            f"{seconds}"
-        )
+    check_seconds(seconds)
 
 
 def check_ttl_field(
