@@ -29,6 +29,10 @@ def replies() -> dict[str, Any]:
     with dispatching(service) as dispatcher:
         for method in HANDLERS:
             payload = b""
+            if method == "AddCollectionField":
+                field = message_class("schema.FieldSchema")(name="f", data_type=5)
+                request = METHODS[method].request(schema=field.SerializeToString())
+                payload = request.SerializeToString()
             if method == "Search":
                 params = [{"key": "topk", "value": "2"}]
                 request = METHODS[method].request(search_params=params)

@@ -148,7 +148,7 @@ def test_an_oversized_message_is_refused(kind: str) -> None:
     "path",
     [
         f"/{SERVICE}/NoSuchThing",
-        f"/{SERVICE}/AlterCollectionSchema",
+        f"/{SERVICE}/ListNamespaces",
         f"/{SERVICE}/GetReplicateInfo",
         "/some.other.Service/Connect",
     ],
@@ -163,8 +163,8 @@ def test_an_unknown_method_is_unimplemented(listener: Server, path: str) -> None
 def test_an_absent_method_in_process(request: pytest.FixtureRequest) -> None:
     """The same, without a socket."""
     with serving("in-process") as server:
-        method = server.method("AlterCollectionSchema")
-        message = METHODS["AlterCollectionSchema"].request()
+        method = server.method("ListNamespaces")
+        message = METHODS["ListNamespaces"].request()
         code = code_of(lambda: method(message))
         assert code is grpc.StatusCode.UNIMPLEMENTED
 

@@ -14,6 +14,7 @@ from elanus.errors import (
     UnsupportedOperation,
 )
 from elanus.service import requests as r
+from elanus.service import requests_alter as ra
 from elanus.service.core import Core
 from elanus.service.dispatch import OPERATIONS, Call, LocalService
 from service.stage import DEFAULT, SCHEMA, Stage
@@ -38,7 +39,7 @@ def test_every_request_has_its_operation() -> None:
     bases |= {r.PartitionsRequest, r.IndexRequest}
     kinds = {
         kind
-        for kind in vars(r).values()
+        for kind in (*vars(r).values(), *vars(ra).values())
         if isinstance(kind, type) and issubclass(kind, r.Request)
     }
     assert kinds - bases == set(OPERATIONS)

@@ -56,6 +56,8 @@ class NewCollection:
             and definition.shards == self.shards
             and definition.consistency_level == self.consistency_level
             and dict(definition.properties) == dict(self.properties)
-            and list(definition.partitions)[: len(self.partition_names(schema))]
-            == self.partition_names(schema)
+            and (
+                schema.partition_key is None
+                or list(definition.partitions) == self.partition_names(schema)
+            )
         )

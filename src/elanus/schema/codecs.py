@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -228,7 +229,6 @@ def _encode_array(field: FieldSchema, values: Any) -> pa.Array:
     element = FieldSchema(
         name=field.name,
         dtype=field.element_type or DataType.INT64,
-        max_length=field.max_length,
     )
     if isinstance(values, pa.Array):
         lists = values
@@ -289,9 +289,26 @@ def _checked_lists(
         elements = encode(element, flat)
     offsets = np.zeros(len(lists) + 1, np.int64)
     np.cumsum(values_of(pc.fill_null(lengths, 0)), out=offsets[1:])
+    if field.max_length is not None and element.dtype is DataType.VARCHAR:
+        _check_element_lengths(field, elements, offsets)
     mask = lists.is_null() if lists.null_count else None
     return pa.LargeListArray.from_arrays(
         array_of(offsets), elements, type=field.arrow_type, mask=mask
+    )
+
+
+def _check_element_lengths(
+    field: FieldSchema, elements: pa.Array, offsets: npt.NDArray[np.int64]
+) -> None:
+    lengths = pc.binary_length(elements)
+    if (pc.max(lengths).as_py() or 0) <= (field.max_length or 0):
+        return
+    place = pc.index(pc.greater(lengths, field.max_length), pa.scalar(True)).as_py()
+    row = int(np.searchsorted(offsets, place, "right")) - 1
+    raise InvalidParameter(
+        f'length of Array array field "{field.name}" exceeds max length, row number: '
+        f"{row}, array index: {place - int(offsets[row])}, length: "
+        f"{lengths[place].as_py()}, max length: {field.max_length}"
     )
 
 
