@@ -30,7 +30,9 @@ def vector(pk):
 def keyed_schema():
     """A key, a tenant that chooses the partition, a vector."""
     tenant = {"max_length": 20}
-    if RELEASE >= (2, 2) and "partition_key_field" in _source(CollectionSchema.__init__):
+    if RELEASE >= (2, 2) and "partition_key_field" in _source(
+        CollectionSchema.__init__
+    ):
         tenant["is_partition_key"] = True
     fields = [
         FieldSchema("id", DataType.INT64, is_primary=True),
@@ -99,7 +101,12 @@ def fields(uri):
     if hasattr(client, "add_collection_field"):
         client.add_collection_field("quick", "n", DataType.INT64, nullable=True)
         client.add_collection_field(
-            "quick", "s", DataType.VARCHAR, nullable=True, max_length=5, default_value="a"
+            "quick",
+            "s",
+            DataType.VARCHAR,
+            nullable=True,
+            max_length=5,
+            default_value="a",
         )
         client.insert("quick", [{"id": 100, "vector": vector(100), "n": 1, "s": "b"}])
         assert len(client.query("quick", "n is null and s == 'a'")) == N_ROWS
