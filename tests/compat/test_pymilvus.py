@@ -87,3 +87,15 @@ def test_everyday_use_holds(
         said = _run(interpreter, "everyday.py", served.host, served.port, cwd=tmp_path)
         assert f"pymilvus {release}: everyday use holds" in said
         assert served.stop() == 0
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_alterations_hold(python: Python, release: str, tmp_path: Path) -> None:
+    """Partition keys, properties and added fields, by the release's own calls."""
+    interpreter = python(release)
+    with serve(tmp_path / "data") as served:
+        said = _run(
+            interpreter, "alterations.py", served.host, served.port, cwd=tmp_path
+        )
+        assert f"pymilvus {release}: alterations hold" in said
+        assert served.stop() == 0

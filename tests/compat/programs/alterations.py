@@ -144,7 +144,7 @@ def main():
     tenants()
     if MilvusClient is not None:
         fields(f"http://{host}:{port}")
-    print(f"pymilvus {pymilvus.__version__}: alterations hold")
+    sys.stdout.write(f"pymilvus {pymilvus.__version__}: alterations hold\n")
 
 
 if __name__ == "__main__":
