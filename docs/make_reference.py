@@ -15,7 +15,15 @@ from pathlib import Path
 from elanus import errors
 from elanus.config import Settings
 from elanus.distance.metrics import METRICS
-from elanus.index.params import BUILD_PARAMETERS, EFFORT_PARAMETERS, INT_MAX, Parameter
+from elanus.index.choices import Choice, Switch
+from elanus.index.params import (
+    BUILD_CHOICES,
+    BUILD_PARAMETERS,
+    EFFORT_PARAMETERS,
+    INT_MAX,
+    REFINING_PARAMETERS,
+    Parameter,
+)
 from elanus.index.registry import KINDS
 from elanus.schema import limits
 from elanus.schema.types import TYPES
@@ -79,8 +87,18 @@ def indexes() -> str:
         (
             (
                 f"`{kind}`",
-                "; ".join(_parameter(p) for p in BUILD_PARAMETERS[kind]),
-                effort(kind),
+                "; ".join(
+                    [
+                        *(_parameter(p) for p in BUILD_PARAMETERS[kind]),
+                        *(_choice(c) for c in BUILD_CHOICES.get(kind, ())),
+                    ]
+                ),
+                "; ".join(
+                    [
+                        effort(kind),
+                        *(f"`{p.name}`" for p in REFINING_PARAMETERS.get(kind, ())),
+                    ]
+                ),
             )
             for kind in KINDS
         ),
@@ -157,7 +175,10 @@ Written by `make reference` from the tables in the code; do not edit it here.
 {indexes()}
 
 A parameter reads: name, allowed range, default. `ef` and `nprobe` are floors: a
-filtered search tries harder by itself.
+filtered search tries harder by itself. Whatever an index names is measured on the rows
+themselves, so `refine`, `refine_type`, `with_raw_data`, `refine_k`, `reorder_k` and
+`rbq_bits_query` are checked and change nothing. HNSW_PQ builds with fewer `nbits` where
+its tables would exceed 256 MiB: 10 for `m` = 32.
 
 ## Settings
 
@@ -182,6 +203,13 @@ def _parameter(parameter: Parameter) -> str:
     high = f"to {parameter.high:,}" if parameter.high < INT_MAX else "and more"
     default = "" if parameter.default is None else f", {parameter.default}"
     return f"`{parameter.name}`, {parameter.low} {high}{default}"
+
+
+def _choice(choice: Choice | Switch) -> str:
+    if isinstance(choice, Switch):
+        return f"`{choice.name}`, {'true' if choice.default else 'false'}"
+    names = [value.upper() for value in choice.values]
+    return f"`{choice.name}`, {' '.join(names)}, {names[choice.default]}"
 
 
 if __name__ == "__main__":

@@ -24,7 +24,11 @@ BUILDS: dict[str, Mapping[str, Any]] = {
     "IVF_FLAT": {"nlist": "32"},
     "IVF_SQ8": {"nlist": "32"},
     "IVF_PQ": {"nlist": 32, "m": "16", "nbits": 5},
+    "IVF_RABITQ": {"nlist": "32"},
+    "SCANN": {"nlist": "32"},
     "HNSW": {"M": "16", "efConstruction": "100"},
+    "HNSW_SQ": {"M": "16", "efConstruction": "100", "sq_type": "SQ6"},
+    "HNSW_PQ": {"M": "16", "efConstruction": "100", "m": 16, "nbits": 6},
     "AUTOINDEX": {},
 }
 

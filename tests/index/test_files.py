@@ -17,7 +17,12 @@ from index.segments import BUILDS, EFFORT, build, clustered, flat_search, random
 
 KINDS = list(BUILDS)
 # What a build of more rows of 8 dimensions needs to be short.
-_CHEAPER = {"HNSW": {"efConstruction": 20}, "IVF_PQ": {"m": 8}}
+_CHEAPER = {
+    "HNSW": {"efConstruction": 20},
+    "HNSW_SQ": {"efConstruction": 20},
+    "HNSW_PQ": {"efConstruction": 20, "m": 8},
+    "IVF_PQ": {"m": 8},
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -37,7 +37,7 @@ def test_few_rows_and_odd_dims(
     kind: str, metric: Metric, dim: int, tmp_path: Path
 ) -> None:
     """Segments of 0, 1, 2 and 20 rows build, open and answer in full."""
-    params = {**BUILDS[kind], **({"m": dim} if kind == "IVF_PQ" else {})}
+    params = {**BUILDS[kind], **({"m": dim} if kind.endswith("_PQ") else {})}
     for count in (0, 1, 2, 20):
         sample = clustered(count, dim, nq=3)
         path = tmp_path / str(count)

@@ -35,6 +35,28 @@ BAD_BUILDS: list[tuple[str, dict[str, Any], str]] = [
     ("HNSW", {"M": "9" * 5000}, "invalid integer value, key: 'M', value: '99999"),
     ("IVF_PQ", {"m": "16.0"}, "wrong data type in json, key: 'm', value: '16.0'"),
     ("IVF_PQ", {}, "parameter `m` not found"),
+    ("HNSW_PQ", {"m": 3}, "The dimension of the vector (dim) should be a multiple of"),
+    ("HNSW_SQ", {"sq_type": "FP32"}, "invalid scalar quantizer type"),
+    ("HNSW_SQ", {"sq_type": True}, "invalid scalar quantizer type"),
+    (
+        "HNSW_SQ",
+        {"refine_type": "INT8"},
+        "invalid refine type : INT8, optional types are [sq4u, sq6, sq8, fp16, bf16, "
+        "fp32, flat]",
+    ),
+    (
+        "IVF_RABITQ",
+        {"refine": True, "refine_type": " SQ8 "},
+        "invalid refine type :  SQ8 , optional types are [sq6, sq8, fp16, bf16, fp32, "
+        "flat]",
+    ),
+    (
+        "IVF_RABITQ",
+        {"refine": 1},
+        "Type conflict in json: param 'refine' (\"1\") should be a boolean",
+    ),
+    ("SCANN", {"with_raw_data": "x"}, "'with_raw_data' (\"x\") should be a boolean"),
+    ("SCANN", {"nlist": 0}, "param 'nlist' (0) should be in range [1, 65536]"),
     ("AUTOINDEX", {"M": 8}, "only metric type can be passed when use AutoIndex"),
 ]
 BAD_SEARCHES: list[tuple[str, Any, str]] = [
@@ -70,6 +92,58 @@ def test_bad_search_parameters(name: str, value: Any, text: str) -> None:
     assert text in str(caught.value)
 
 
+_REFINE_RANGE = "[1.000000, 340282346638528859811704183484516925440.000000]"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "text"),
+    [
+        (
+            "HNSW_SQ",
+            "refine_k",
+            0.5,
+            f"param 'refine_k' (0.5) should be in range {_REFINE_RANGE}",
+        ),
+        ("HNSW_PQ", "refine_k", 0, "Out of range in json: param 'refine_k' (0)"),
+        ("HNSW_PQ", "refine_k", 10**400, "Out of range in json"),
+        ("HNSW_PQ", "refine_k", "nan", "Out of range in json"),
+        ("IVF_RABITQ", "refine_k", "", "invalid float value"),
+        (
+            "IVF_RABITQ",
+            "refine_k",
+            True,
+            "Type conflict in json: param 'refine_k' (true) should be a number",
+        ),
+        ("IVF_RABITQ", "refine_k", None, "'refine_k' (null) should be a number"),
+        ("IVF_RABITQ", "refine_k", [15], "Type conflict in json"),
+        (
+            "IVF_RABITQ",
+            "rbq_bits_query",
+            9,
+            "Out of range in json: param 'rbq_bits_query' (9) should be in range "
+            "[0, 8]",
+        ),
+        ("IVF_RABITQ", "rbq_bits_query", 6.0, "(6.0) should be integer"),
+        ("SCANN", "reorder_k", 9, "reorder_k(9) should be larger than k(10)"),
+        ("SCANN", "reorder_k", 0, "param 'reorder_k' (0) should be in range"),
+    ],
+)
+def test_bad_refining_parameters(kind: str, name: str, value: Any, text: str) -> None:
+    """They are checked although they change nothing."""
+    with pytest.raises(SearchParameterError) as caught:
+        parse_search_params(kind, {name: value}, 10)
+    assert text in str(caught.value)
+
+
+def test_refining_parameters_do_not_lower_the_effort() -> None:
+    """What is found is measured on the rows themselves, whatever they say."""
+    given = {"ef": "64", "refine_k": "2.5"}
+    assert parse_search_params("HNSW_SQ", given, 10) == SearchParams(64)
+    given = {"nprobe": 3, "refine_k": 2, "rbq_bits_query": "6"}
+    assert parse_search_params("IVF_RABITQ", given, 10) == SearchParams(3)
+    assert parse_search_params("SCANN", {"reorder_k": 10}, 10) == SearchParams()
+
+
 @pytest.mark.parametrize(("kind", "name"), [("HNSW", "ef"), ("IVF_FLAT", "nprobe")])
 def test_a_search_parameter_may_be_a_text(kind: str, name: str) -> None:
     """A whole number written as a string counts as that number."""
@@ -94,6 +168,30 @@ def test_m_must_divide_the_dimension() -> None:
         ("IVF_FLAT", {}, {"nlist": 128}),
         ("IVF_PQ", {"m": "4"}, {"nlist": 128, "m": 4, "nbits": 8}),
         ("HNSW", {}, {"M": 30, "efConstruction": 360}),
+        (
+            "HNSW_SQ",
+            {"sq_type": "Fp16", "refine": "True", "refine_type": "flat"},
+            {
+                "M": 30,
+                "efConstruction": 360,
+                "sq_type": 4,
+                "refine": 1,
+                "refine_type": 6,
+            },
+        ),
+        (
+            "HNSW_PQ",
+            {},
+            {
+                "M": 30,
+                "efConstruction": 360,
+                "m": 32,
+                "nbits": 8,
+                "refine": 0,
+                "refine_type": 5,
+            },
+        ),
+        ("SCANN", {"with_raw_data": False}, {"nlist": 128, "with_raw_data": 0}),
         (
             "HNSW",
             {"M": "2048", "efConstruction": 1},
@@ -165,3 +263,10 @@ def test_autoindex_is_flat_for_few_rows_and_a_graph_for_many() -> None:
     auto = index_kind("AUTOINDEX")
     assert auto.resolve({}, 1_000, 768) == {}
     assert auto.resolve({}, 50_000, 384) == {"M": 18, "efConstruction": 240}
+
+
+@pytest.mark.parametrize(("m", "nbits"), [(4, 12), (32, 10), (128, 9)])
+def test_tables_between_codes_stay_small(m: int, nbits: int) -> None:
+    """Of many rows, HNSW_PQ gets the finest code books that fit into 256 MiB."""
+    fitted = index_kind("HNSW_PQ").resolve({"m": m, "nbits": 24}, 1 << 20, 128)
+    assert fitted["nbits"] == nbits

@@ -386,7 +386,8 @@ class Collection(Reader):
         Searches scan exactly until then. :meth:`optimize` waits for it.
 
         Args:
-            index_type: FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, HNSW or AUTOINDEX.
+            index_type: FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, HNSW,
+                HNSW_SQ, HNSW_PQ or AUTOINDEX.
             metric: L2, IP or COSINE; the collection's when empty.
             params: build parameters, such as ``{"M": 16, "efConstruction": 200}``.
 

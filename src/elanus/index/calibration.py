@@ -27,6 +27,7 @@ _EFFORTS = (8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 _CANDIDATES = (32, 48, 64, 96, 112, 128, 160, 192, 256, 384, 512, 768, 1024, 2048, 4096)
 # Rows a lossy index names per row wanted; the surplus is measured and dropped.
 _LOSSY_CANDIDATES = 4
+_CANDIDATES_BY_KIND = {"IVF_RABITQ": 16, "SCANN": 16}
 _SKETCH_SHARES = (0.9, 0.5, 0.1)
 # A walk with ef beyond this share of the rows takes longer than a scan of the sketch.
 _ROWS_PER_EFFORT = 256
@@ -59,7 +60,8 @@ def calibrate(index: VectorIndex, block: VectorBlock, seed: int) -> Calibration:
         target = TARGET_RECALL
         if index.is_lossy:
             # Codes have a ceiling of their own; more effort does not lift it.
-            target *= recall(walk(index.full_effort, allowed).offsets, truth)
+            hardest = index.full_effort if index.visits_lists else _EFFORTS[-1]
+            target *= recall(walk(hardest, allowed).offsets, truth)
         enough = _smallest(tried, walk, (allowed, truth), target)
         if enough is None:
             break
@@ -77,7 +79,8 @@ def lossy_candidates(
 ) -> TopK:
     """More rows than wanted, as an index of lossy codes orders them, to be measured."""
     available = index.meta.rows if allowed is None else allowed.count
-    count = min(_LOSSY_CANDIDATES * wanted, available)
+    per_row = _CANDIDATES_BY_KIND.get(index.meta.kind, _LOSSY_CANDIDATES)
+    count = min(per_row * wanted, available)
     return index.search(queries, count, effort, allowed)
 
 

@@ -12,18 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from elanus.errors import InvalidParameter, RequestError
+from elanus.errors import InvalidParameter
 from elanus.index.base import SearchParams
+from elanus.index.choices import Choice, Factor, Switch
+from elanus.index.choices import SearchParameterError as SearchParameterError
 
 INT_MAX = 2**31 - 1
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?\d+\.\d*")
-
-
-class SearchParameterError(RequestError):
-    """A search parameter is out of range, of the wrong type, or below the limit."""
-
-    code = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +45,50 @@ PQ_M = Parameter("m", 1, 65536, None)
 PQ_NBITS = Parameter("nbits", 1, 24, 8)
 NPROBE = Parameter("nprobe", 1, 65536, 8)
 EF = Parameter("ef", 1, INT_MAX, None)
+GRAPH_PQ_M = Parameter("m", 1, 65536, 32)
+QUERY_BITS = Parameter("rbq_bits_query", 0, 8, 0)
+REORDER_K = Parameter("reorder_k", 1, INT_MAX, None)
+REFINE_K = Factor("refine_k", 1.0)
+SQ_TYPE = Choice(
+    "sq_type",
+    ("sq4u", "sq6", "sq8", "bf16", "fp16"),
+    2,
+    "invalid scalar quantizer type",
+)
+REFINE = Switch("refine", 0)
+_REFINE_PROBLEM = "invalid refine type : {value}, optional types are "
+REFINE_TYPE = Choice(
+    "refine_type",
+    ("sq6", "sq8", "fp16", "bf16", "fp32", "flat"),
+    4,
+    _REFINE_PROBLEM + "[sq6, sq8, fp16, bf16, fp32, flat]",
+)
+GRAPH_REFINE_TYPE = Choice(
+    "refine_type",
+    ("sq4u", "sq6", "sq8", "fp16", "bf16", "fp32", "flat"),
+    5,
+    _REFINE_PROBLEM + "[sq4u, sq6, sq8, fp16, bf16, fp32, flat]",
+)
 
 BUILD_PARAMETERS: dict[str, tuple[Parameter, ...]] = {
     "FLAT": (),
     "IVF_FLAT": (NLIST,),
     "IVF_SQ8": (NLIST,),
     "IVF_PQ": (NLIST, PQ_M, PQ_NBITS),
+    "IVF_RABITQ": (NLIST,),
+    "SCANN": (NLIST,),
     "HNSW": (M, EF_CONSTRUCTION),
+    "HNSW_SQ": (M, EF_CONSTRUCTION),
+    "HNSW_PQ": (M, EF_CONSTRUCTION, GRAPH_PQ_M, PQ_NBITS),
     "AUTOINDEX": (),
+}
+# Those that are no numbers. What is found is measured on the rows themselves, so
+# refinement is checked and changes nothing.
+BUILD_CHOICES: dict[str, tuple[Choice | Switch, ...]] = {
+    "IVF_RABITQ": (REFINE, REFINE_TYPE),
+    "SCANN": (Switch("with_raw_data", 1),),
+    "HNSW_SQ": (SQ_TYPE, REFINE, GRAPH_REFINE_TYPE),
+    "HNSW_PQ": (REFINE, GRAPH_REFINE_TYPE),
 }
 # The parameter that sets how hard a search tries.
 EFFORT_PARAMETERS: dict[str, Parameter | None] = {
@@ -64,8 +96,19 @@ EFFORT_PARAMETERS: dict[str, Parameter | None] = {
     "IVF_FLAT": NPROBE,
     "IVF_SQ8": NPROBE,
     "IVF_PQ": NPROBE,
+    "IVF_RABITQ": NPROBE,
+    "SCANN": NPROBE,
     "HNSW": EF,
+    "HNSW_SQ": EF,
+    "HNSW_PQ": EF,
     "AUTOINDEX": EF,
+}
+# Search parameters that are checked and change nothing, for the same reason.
+REFINING_PARAMETERS: dict[str, tuple[Parameter | Factor, ...]] = {
+    "IVF_RABITQ": (QUERY_BITS, REFINE_K),
+    "SCANN": (REORDER_K,),
+    "HNSW_SQ": (REFINE_K,),
+    "HNSW_PQ": (REFINE_K,),
 }
 
 
@@ -87,20 +130,28 @@ def parse_build_params(kind: str, given: Mapping[str, Any]) -> dict[str, int]:
         if problem:
             raise InvalidParameter(problem)
         parsed[parameter.name] = value
+    for choice in BUILD_CHOICES.get(kind, ()):
+        is_given = choice.name in given
+        parsed[choice.name] = (
+            choice.parse(given[choice.name]) if is_given else choice.default
+        )
     if kind == "AUTOINDEX" and set(given) - {"index_type", "metric_type"}:
         raise InvalidParameter("only metric type can be passed when use AutoIndex")
     return parsed
 
 
-def check_subquantizers(dim: int, m: int) -> None:
+def check_subquantizers(dim: int, m: int, of: str = "a vector") -> None:
     """Raise unless ``m`` divides ``dim``.
+
+    Args:
+        of: how Milvus' text calls what has the dimension.
 
     Raises:
         InvalidParameter: choose an ``m`` that divides the dimension.
     """
     if dim % m:
         raise InvalidParameter(
-            "The dimension of a vector (dim) should be a multiple of the number of "
+            f"The dimension of {of} (dim) should be a multiple of the number of "
             f"subquantizers (m). Dimension:{dim}, m:{m}"
         )
 
@@ -119,6 +170,9 @@ def parse_search_params(
         SearchParameterError: with Milvus' text; correct the parameter it names.
     """
     parameter = EFFORT_PARAMETERS[kind]
+    for refining in REFINING_PARAMETERS.get(kind, ()):
+        if refining.name in given:
+            _check_refining(refining, given[refining.name], limit)
     if parameter is None:
         return SearchParams()
     if parameter.name not in given:
@@ -131,6 +185,18 @@ def parse_search_params(
     if parameter is EF and value < limit:
         raise SearchParameterError(f"ef({value}) should be larger than k({limit})")
     return SearchParams(value)
+
+
+def _check_refining(parameter: Parameter | Factor, given: object, limit: int) -> None:
+    if isinstance(parameter, Factor):
+        parameter.check(given)
+        return
+    value = _search_integer(parameter.name, given)
+    problem = _range_problem(parameter, value)
+    if parameter is REORDER_K and not problem and value < limit:
+        problem = f"reorder_k({value}) should be larger than k({limit})"
+    if problem:
+        raise SearchParameterError(problem)
 
 
 def _level(given: Mapping[str, Any]) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from elanus.errors import InvalidParameter
 from elanus.index.base import BuildRequest, IndexKind, IndexMeta, VectorIndex
+from elanus.index.dense.coded_hnsw import CodedHnsw
 from elanus.index.dense.flat import Flat
 from elanus.index.dense.hnsw import Hnsw
 from elanus.index.dense.ivf import Ivf
@@ -55,7 +56,11 @@ KINDS: dict[str, IndexKind] = {
         Ivf("IVF_FLAT"),
         Ivf("IVF_SQ8"),
         Ivf("IVF_PQ"),
+        Ivf("IVF_RABITQ"),
+        Ivf("SCANN"),
         Hnsw(),
+        CodedHnsw("HNSW_SQ"),
+        CodedHnsw("HNSW_PQ"),
         AutoIndex(),
     )
 }

@@ -23,12 +23,8 @@ _INVALID = "invalid index params"
 # Milvus' kinds for float vectors that Elanus does not build.
 _NOT_BUILT = frozenset(
     {
-        "IVF_RABITQ",
         "IVF_FLAT_CC",
         "IVF_SQ_CC",
-        "SCANN",
-        "HNSW_SQ",
-        "HNSW_PQ",
         "HNSW_PRQ",
         "DISKANN",
         "AISAQ",

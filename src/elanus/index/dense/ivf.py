@@ -1,9 +1,14 @@
-"""IVF_FLAT, IVF_SQ8, IVF_PQ: rows in lists around centres; a search reads a few lists.
+"""The IVF family: rows in lists around centres; a search reads a few lists.
 
-Source: Jégou, Douze and Schmid, "Product quantization for nearest neighbor search",
-2011; faiss' implementation. Parameters are fitted to few rows as Milvus does it: at
-least 39 rows a list, and for IVF_PQ no more codes than rows. With fewer than 16 rows
-IVF_PQ keeps the rows themselves (``nbits`` 0 in the resolved parameters).
+Sources: Jégou, Douze and Schmid, "Product quantization for nearest neighbor search",
+2011; for SCANN, whose codes are half a byte for two dimensions, André, Kermarrec and Le
+Scouarnec, "Quicker ADC", 2019; for IVF_RABITQ, whose codes are a bit a dimension, Gao
+and Long, "RaBitQ: Quantizing High-Dimensional Vectors with a Theoretical Error Bound
+for Approximate Nearest Neighbor Search", 2024; faiss' implementations.
+
+Parameters are fitted to few rows as Milvus does it: at least 39 rows a list, and for
+IVF_PQ no more codes than rows. With fewer than 16 rows IVF_PQ and SCANN keep the rows
+themselves (``nbits`` 0 in the resolved parameters).
 """
 
 from __future__ import annotations
@@ -35,6 +40,7 @@ from elanus.index.params import check_subquantizers, parse_build_params
 _ROWS_PER_LIST = 39
 _TRAINING_ROWS_PER_CENTRE = 64
 _MIN_PQ_ROWS = 16
+_SCANN_BITS = 4
 _CHUNK_ROWS = 16_384
 _TRAINED_AT = 0.4
 _ADDED_AT = 0.9
@@ -86,6 +92,9 @@ class Ivf:
             check_subquantizers(dim, parsed["m"])
         if rows == 0:
             return parsed
+        if self.name == "SCANN":
+            parsed["m"] = dim if dim % 2 else dim // 2
+            parsed["nbits"] = _SCANN_BITS
         parsed["nlist"] = max(1, min(parsed["nlist"], rows // _ROWS_PER_LIST))
         if "nbits" in parsed:
             fitted = min(parsed["nbits"], rows.bit_length() - 1)
@@ -165,6 +174,11 @@ def _new_native(kind: str, meta: IndexMeta) -> Any:
     elif kind == "IVF_PQ" and nbits:
         native = faiss.IndexIVFPQ(*shape, meta.resolved["m"], nbits, code)
         native.pq.cp.min_points_per_centroid = 1
+    elif kind == "SCANN" and nbits:
+        native = faiss.IndexIVFPQFastScan(*shape, meta.resolved["m"], nbits, code)
+        native.pq.cp.min_points_per_centroid = 1
+    elif kind == "IVF_RABITQ":
+        native = faiss.IndexIVFRaBitQ(*shape, code)
     else:
         native = faiss.IndexIVFFlat(*shape, code)
     # The index frees its centres; two owners would free them twice.

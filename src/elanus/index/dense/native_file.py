@@ -38,7 +38,9 @@ def open_native(meta: IndexMeta, path: Path) -> Any:
         CorruptionError: faiss refuses the file, or it holds another shape.
     """
     try:
-        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        # tables between codes are for building graphs
+        flags = faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_PQ_SKIP_SDC_TABLE
+        index = faiss.read_index(str(path), flags)
     except (RuntimeError, MemoryError) as error:
         raise CorruptionError(str(path), f"not a readable index: {error}") from error
     shape = (index.ntotal, index.d)
