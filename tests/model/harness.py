@@ -67,7 +67,7 @@ class Harness:
     """
 
     folder: Path
-    world: World
+    world: World = field(default_factory=World)
     key_type: DataType = DataType.INT64
     metric: str = "L2"
     scope: Filter = EVERYWHERE
