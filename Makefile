@@ -38,11 +38,12 @@ test: setup  ## every test but the slow ones; under three minutes
 test-slow: setup  ## the slow tests
 	@$(RUN) pytest -q -n 2 --dist worksteal -m slow
 
-check: setup  ## format, lint, types, import rules
+check: setup  ## format, lint, types, import rules, the wire's messages
 	@$(RUN) ruff format --check
 	@$(RUN) ruff check
 	@$(RUN) mypy
 	@$(RUN) lint-imports --no-logo
+	@$(RUN) python scripts/make_descriptors.py --check
 
 format: setup  ## mend what the formatter and the linter can
 	@$(RUN) ruff check --fix-only --quiet

@@ -39,7 +39,10 @@ def main() -> int:
     """Write the file, or with ``--check`` compare it."""
     content = descriptor_set()
     if "--check" in sys.argv[1:]:
-        return int(TARGET.read_bytes() != content)
+        if TARGET.read_bytes() == content:
+            return 0
+        sys.stderr.write(f"{TARGET} differs from pymilvus: run {__file__}\n")
+        return 1
     TARGET.write_bytes(content)
     return 0
 

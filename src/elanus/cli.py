@@ -93,9 +93,6 @@ def _serve(options: argparse.Namespace) -> int:
     except OSError as error:
         print(f"elanus: cannot listen: {error}", file=sys.stderr)
         return 2
-    print(f"elanus {__version__} serves {options.data}", flush=True)
-    print(f"  gRPC   {server.address}", flush=True)
-    print(f"  http   http://{server.http_address}/healthz and /metrics", flush=True)
     if not is_loopback(options.host):
         print(
             f"  warning: {options.host} can be reached from other machines, and every "
@@ -103,6 +100,9 @@ def _serve(options: argparse.Namespace) -> int:
             file=sys.stderr,
             flush=True,
         )
+    print(f"elanus {__version__} serves {options.data}", flush=True)
+    print(f"  gRPC   {server.address}", flush=True)
+    print(f"  http   http://{server.http_address}/healthz and /metrics", flush=True)
     stop.wait()
     print("stopping", flush=True)
     server.stop()

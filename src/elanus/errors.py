@@ -305,6 +305,18 @@ class QueryPlanError(InvalidParameter):
     """The filter expression cannot be parsed or bound."""
 
 
+class NotAuthenticated(ElanusError):
+    """The credential is missing or wrong."""
+
+    code = 1400
+
+
+class PermissionDenied(ElanusError):
+    """The user lacks the privilege; an administrator can grant it."""
+
+    code = 1401
+
+
 # --- state of the server or the database --------------------------------------
 
 

@@ -77,6 +77,8 @@ class Server:
             )
             self._is_stopping = threading.Event()
             self._start_ports(options)
+            # A newcomer on the folder is told at once where it is served.
+            self._opened.lock.set_text(f"served at {self.address}")
         except BaseException:
             self._opened.close()
             raise

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import grpc
 import pytest
 
 import elanus
@@ -46,6 +49,10 @@ class Process:
         self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
         return self._read()
+
+    def freeze(self) -> None:
+        """Have it answer nothing."""
+        self._process.send_signal(signal.SIGSTOP)
 
     def kill(self) -> None:
         """End it at once."""
@@ -180,6 +187,28 @@ def test_an_async_client_outlives_the_owner(tmp_path: Path) -> None:
     with process(path) as owner:
         assert owner.do("insert 0 10") == "insert"
         assert asyncio.run(ask(owner)) == [5, 6]
+
+
+def test_an_async_client_is_told_that_a_write_was_lost(tmp_path: Path) -> None:
+    """It is not sent again, for the rows might be there twice; later ones arrive."""
+    path = tmp_path / "app.db"
+
+    async def write(owner: Process) -> list[int]:
+        async with elanus.AsyncMilvusClient(path) as client:
+            await client.insert(COLLECTION, rows(0, 1))
+            owner.freeze()
+            lost = asyncio.create_task(client.insert(COLLECTION, rows(1, 2)))
+            await asyncio.sleep(0.2)  # so that it is on its way
+            owner.kill()
+            with pytest.raises(grpc.RpcError, match="unknown"):
+                await lost
+            await client.insert(COLLECTION, rows(2, 3))
+            found = await client.query(COLLECTION, filter="id >= 0")
+            return [row["id"] for row in found]
+
+    with process(path) as owner:
+        assert asyncio.run(write(owner)) == [0, 2]
+    gc.collect()  # the error's traceback keeps the channel, and that its thread
 
 
 @pytest.mark.slow

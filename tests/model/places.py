@@ -14,47 +14,12 @@ TESTS = Path(__file__).parents[1]
 STOP_SECONDS = 30.0
 
 
-class Served:
-    """A server on a port, and one client that stays whatever happens to the server."""
+class ServerProcess:
+    """A server in a process of its own."""
 
-    def __init__(self, path: Path, transport: str) -> None:
-        self.path = path
-        self._transport = transport
-        self._port = "0"
-        self._start()
-        self.client = MilvusClient(f"http://127.0.0.1:{self._port}", dedicated=True)
-
-    def reopen(self) -> None:
-        """Stop the server in peace and start it again."""
-        self._process.communicate("", timeout=STOP_SECONDS)
-        assert self._process.returncode == 0
-        self._start()
-
-    def crash(self) -> None:
-        """Kill the server and start it again."""
-        self.kill()
-        self._start()
-
-    def close(self) -> None:
-        """Close the client and kill the server."""
-        self.client.close()
-        self.kill()
-
-    def kill(self) -> None:
-        """``kill -9``."""
-        self._process.kill()
-        self._process.communicate()
-
-    def _start(self) -> None:
+    def __init__(self, path: Path, transport: str, port: str = "0") -> None:
         self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "model.served",
-                str(self.path),
-                self._port,
-                self._transport,
-            ],
+            [sys.executable, "-m", "model.served", str(path), port, transport],
             cwd=TESTS,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -62,8 +27,49 @@ class Served:
         )
         assert self._process.stdout is not None
         address = self._process.stdout.readline().strip()
-        self._port = address.rpartition(":")[2]
-        assert self._port, "the server did not start"
+        assert address, "the server did not start"
+        self.port = address.rpartition(":")[2]
+        self.uri = f"http://{address}"
+
+    def stop(self) -> None:
+        """End it in peace."""
+        self._process.communicate("", timeout=STOP_SECONDS)
+        assert self._process.returncode == 0
+
+    def kill(self) -> None:
+        """``kill -9``; may be called twice."""
+        self._process.kill()
+        if self._process.returncode is None:
+            self._process.communicate()
+
+
+class Served:
+    """A server on a port, and one client that stays whatever happens to the server."""
+
+    def __init__(self, path: Path, transport: str) -> None:
+        self.path = path
+        self._transport = transport
+        self._server = ServerProcess(path, transport)
+        self.client = MilvusClient(self._server.uri, dedicated=True)
+
+    def reopen(self) -> None:
+        """Stop the server in peace and start it again."""
+        self._server.stop()
+        self._start_again()
+
+    def crash(self) -> None:
+        """Kill the server and start it again."""
+        self._server.kill()
+        self._start_again()
+
+    def close(self) -> None:
+        """Close the client and kill the server."""
+        self.client.close()
+        self._server.kill()
+
+    def _start_again(self) -> None:
+        port = self._server.port
+        self._server = ServerProcess(self.path, self._transport, port)
 
 
 class Companion:
@@ -96,9 +102,10 @@ class Companion:
         assert self._process.returncode == 0
 
     def kill(self) -> None:
-        """``kill -9``."""
+        """``kill -9``; may be called twice."""
         self._process.kill()
-        self._process.communicate()
+        if self._process.returncode is None:
+            self._process.communicate()
 
 
 class Shared:

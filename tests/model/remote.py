@@ -468,8 +468,11 @@ class RemoteHarness(Harness):
                 assert_rows(found.sort_by("id"), expected)
 
     def reopen(self) -> None:
-        """The owner ends, and another follows."""
+        """The owner ends, and another follows; iterators end with their client."""
+        client = self.place_.client
         self.place_.reopen()
+        if self.place_.client is not client:
+            self.iterators.clear()
 
     def crash(self) -> None:
         """The owner is killed, and another follows."""

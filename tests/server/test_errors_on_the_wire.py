@@ -7,11 +7,10 @@ import logging
 import pytest
 
 from elanus import errors
-from elanus.errors import ElanusError
+from elanus.errors import ElanusError, NotAuthenticated, PermissionDenied
 from elanus.server.grpc.handlers import ABSENT, HANDLERS, UNIMPLEMENTED
 from elanus.server.grpc.messages import METHODS, message_class
 from elanus.server.grpc.status import GrpcCode, error_reply, status_of
-from elanus.service.requests import NotAuthenticated, PermissionDenied
 from server.fake_service import FakeService
 from server.wire import HandCall, asked, dispatching
 from server.wire import status_of as status_in

@@ -233,6 +233,28 @@ def test_releasing_partitions(stage: Stage) -> None:
         stage.count()
 
 
+def test_partitions_made_after_others_were_released(stage: Stage) -> None:
+    """The collection was loaded whole: new ones are loaded, and released ones are not.
+
+    A partition may be released, dropped and made again.
+    """
+    stage.ready()
+    for name in ("p", "q"):
+        stage.ask(r.CreatePartition(DEFAULT, "books", name))
+        stage.ask(r.ReleasePartitions(DEFAULT, "books", (name,)))
+    stage.ask(r.DropPartition(DEFAULT, "books", "p"))
+    stage.ask(r.CreatePartition(DEFAULT, "books", "p"))
+    stage.insert([1, 2], partition="p")
+    stage.insert([3], partition="q")
+    for _ in range(2):
+        assert _state(stage, "p") is a.LoadState.LOADED
+        assert _state(stage, "q") is a.LoadState.NOT_LOADED
+        assert stage.count() == 2
+        stage.reopen()
+    stage.ask(r.LoadPartitions(DEFAULT, "books", ("q",), OPTIONS))
+    assert stage.count() == 3
+
+
 def test_loading_is_told(stage: Stage) -> None:
     """State, progress and the list of what is loaded agree."""
     missing = stage.ask(r.GetLoadState(DEFAULT, "nothing", ()))

@@ -10,6 +10,8 @@ from pathlib import Path
 import grpc
 import pytest
 
+from elanus.embedded.sharing import lease
+from elanus.errors import LockedError
 from elanus.server.grpc.messages import SERVICE, message_class
 from serving.process import command, serve
 
@@ -60,8 +62,20 @@ def test_a_folder_that_is_served_is_refused_to_a_second_server(tmp_path: Path) -
         )
         assert second.returncode == 2
         assert str(data) in second.stderr
+        assert f"served at {served.address}" in second.stderr
         assert "Traceback" not in second.stderr
         assert served.get("/healthz")[0] == 200
+
+
+def test_a_folder_that_is_served_is_refused_to_a_client_of_the_path(
+    tmp_path: Path,
+) -> None:
+    """At once, with the address where it is served, and not after waiting for it."""
+    with (
+        serve(tmp_path / "data") as served,
+        pytest.raises(LockedError, match=f"served at {served.address}"),
+    ):
+        lease(tmp_path / "data", patience_s=3600)
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ def loaded_partitions(definition: CollectionDefinition) -> frozenset[int]:
     loaded = definition.loaded
     if loaded is None:
         return frozenset()
-    return present if loaded.partitions is None else present & loaded.partitions
+    if loaded.partitions is None:
+        return present - loaded.released
+    return present & loaded.partitions
 
 
 def load_collection(
@@ -43,12 +45,12 @@ def load_partitions(
     with core.ddl_lock:
         loaded = core.collection(collection).definition.loaded
         if loaded is None:
-            chosen: frozenset[int] | None = partitions
+            chosen = LoadDefinition(partitions, fields)
         elif loaded.partitions is None:
-            chosen = None
+            chosen = LoadDefinition(None, fields, loaded.released - partitions)
         else:
-            chosen = loaded.partitions | partitions
-        _set_loaded(core, collection, LoadDefinition(chosen, fields))
+            chosen = LoadDefinition(loaded.partitions | partitions, fields)
+        _set_loaded(core, collection, chosen)
 
 
 def release_collection(core: Database, collection: Collection) -> None:
@@ -62,12 +64,18 @@ def release_partitions(
     """Release partitions; without any left, the collection."""
     with core.ddl_lock:
         definition = core.collection(collection).definition
-        if definition.loaded is None:
+        loaded, present = definition.loaded, loaded_partitions(definition)
+        if loaded is None or not present & partitions:
             return
-        rest = loaded_partitions(definition) - partitions
-        if rest == loaded_partitions(definition):
-            return
-        kept = LoadDefinition(rest, definition.loaded.fields) if rest else None
+        rest = present - partitions
+        if not rest:
+            kept = None
+        elif loaded.partitions is None:
+            # dropped ones are left out: the list does not grow for ever
+            gone = frozenset(definition.partitions.values()) - rest
+            kept = LoadDefinition(None, loaded.fields, gone)
+        else:
+            kept = LoadDefinition(rest, loaded.fields)
         _set_loaded(core, collection, kept)
 
 

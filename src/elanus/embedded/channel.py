@@ -18,13 +18,13 @@ import orjson
 from elanus.embedded.sharing import SharedDatabase
 from elanus.server.grpc.dispatcher import Dispatcher
 from elanus.server.grpc.inprocess import InProcessChannel
+from elanus.server.grpc.status import STOPPING
 
 # Repeated, these may do something twice, so a lost answer is the caller's to handle.
 _WRITES = frozenset({"Insert", "Upsert", "Delete"})
 PATIENCE_S = 10.0
 _PAUSE_S = 0.02
 _LEAVING_S = 2.0
-_STOPPING = "the server is stopping"  # an owner that drains did not begin the call
 _TICK = threading.Event()
 _LOST = (
     "the process that had the database open ended before it answered: whether it "
@@ -164,7 +164,7 @@ class SharedMethod(grpc.UnaryUnaryMultiCallable):  # type: ignore[misc]
         self._route = route
         self._method = method
         self._codecs = codecs
-        self._is_write = method.rpartition("/")[2] in _WRITES
+        self._is_write = _is_write(method)
 
     def __call__(
         self, request: Any, timeout: Any = None, *rest: Any, **named: Any
@@ -200,7 +200,7 @@ class SharedMethod(grpc.UnaryUnaryMultiCallable):  # type: ignore[misc]
                     raise self._meaning(error) from error
                 if time.monotonic() >= until:
                     raise
-                is_leaving = error.details() == _STOPPING
+                is_leaving = error.details() == STOPPING
             self._route.pause(tenure if is_leaving else None)
 
     def future(
@@ -216,7 +216,7 @@ class SharedMethod(grpc.UnaryUnaryMultiCallable):  # type: ignore[misc]
     def _is_repeatable(self, error: Any) -> bool:
         """Whether the owner went away and has certainly written nothing."""
         is_gone = error.code() is grpc.StatusCode.UNAVAILABLE
-        return is_gone and (not self._is_write or error.details() == _STOPPING)
+        return is_gone and (not self._is_write or error.details() == STOPPING)
 
     def _meaning(self, error: Exception) -> Exception:
         """What a failed call tells its caller."""
@@ -232,6 +232,39 @@ class SharedMethod(grpc.UnaryUnaryMultiCallable):  # type: ignore[misc]
             if is_lost
             else error
         )
+
+
+class LostWrites(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
+    """For an asynchronous channel: tells that a write was lost, once and for good.
+
+    Clients repeat a call that ended as UNAVAILABLE, and the rows would be there twice.
+    """
+
+    async def intercept_unary_unary(
+        self, continuation: Any, client_call_details: Any, request: Any
+    ) -> Any:
+        """Make the call.
+
+        Raises:
+            grpc.aio.AioRpcError: its outcome is unknown.
+        """
+        call = await continuation(client_call_details, request)
+        if (
+            _is_write(client_call_details.method)
+            and await call.code() is grpc.StatusCode.UNAVAILABLE
+            and await call.details() != STOPPING
+        ):
+            none = grpc.aio.Metadata()
+            raise grpc.aio.AioRpcError(
+                grpc.StatusCode.DEADLINE_EXCEEDED, none, none, details=_LOST
+            )
+        return call
+
+
+def _is_write(method: str | bytes) -> bool:
+    """Whether a path names a method that must not be repeated."""
+    path = method.decode() if isinstance(method, bytes) else method
+    return path.rpartition("/")[2] in _WRITES
 
 
 class SharedAnswer:

@@ -73,6 +73,8 @@ def AsyncMilvusClient(
             given = options.pop("grpc_options", {})
             options |= {"dedicated": True, "grpc_options": {**CHANNEL_OPTIONS, **given}}
         client = library.AsyncMilvusClient(uri=held.shared.address, **options)
+        if _has_dedicated_connections():
+            _tell_lost_writes(client)
     except BaseException:
         held.release()
         raise
@@ -104,6 +106,32 @@ def _direct_client(library: ModuleType, held: Lease, options: dict[str, Any]) ->
     # It keeps every dedicated connection until it is told that the client has gone.
     weakref.finalize(client, abandon, lambda: manager.release(handler))
     return client
+
+
+def _tell_lost_writes(client: Any) -> None:
+    """Have the client's channels, made when it first connects, tell of lost writes."""
+    from elanus.embedded.channel import LostWrites
+
+    own_connect = client._connect
+
+    async def connect() -> None:
+        is_new = client._handler is None
+        await own_connect()
+        if not is_new:
+            return
+        handler = client._handler
+        own_create = handler._create_channel
+
+        def create(address: str) -> Any:
+            channel = own_create(address)
+            channel._unary_unary_interceptors.append(LostWrites())
+            return channel
+
+        # After a lost call the library makes the channel anew.
+        handler._create_channel = create
+        handler._async_channel._unary_unary_interceptors.append(LostWrites())
+
+    client._connect = connect
 
 
 def _pymilvus() -> ModuleType:

@@ -80,21 +80,33 @@ class LoadDefinition:
     Attributes:
         partitions: ids; ``None`` for the whole collection, partitions to come included.
         fields: names of the fields loaded; empty for all.
+        released: ids of the partitions taken out of a whole collection again.
     """
 
     partitions: frozenset[int] | None = None
     fields: tuple[str, ...] = ()
+    released: frozenset[int] = frozenset()
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether there is no partition that is not loaded."""
+        return self.partitions is None and not self.released
 
     def to_dict(self) -> dict[str, Any]:
         """The durable form: plain JSON values."""
         partitions = None if self.partitions is None else sorted(self.partitions)
-        return {"partitions": partitions, "fields": list(self.fields)}
+        released = {"released": sorted(self.released)} if self.released else {}
+        return {"partitions": partitions, "fields": list(self.fields), **released}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> LoadDefinition:
         """The inverse of :meth:`to_dict`."""
         named = data["partitions"]
-        return cls(None if named is None else frozenset(named), tuple(data["fields"]))
+        return cls(
+            None if named is None else frozenset(named),
+            tuple(data["fields"]),
+            frozenset(data.get("released", ())),
+        )
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def partitions_to_read(
     loaded = definition.loaded
     if loaded is None:
         raise CollectionNotLoaded(definition.id).within(f"failed to {operation}")
-    if loaded.partitions is None:
+    if loaded.is_everything:
         return names
     ids = loaded_partitions(definition)
     for name in names:

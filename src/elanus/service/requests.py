@@ -95,18 +95,6 @@ class Service(Protocol):
         ...
 
 
-class NotAuthenticated(ElanusError):
-    """The credential is missing or wrong."""
-
-    code = 1400
-
-
-class PermissionDenied(ElanusError):
-    """The user lacks the privilege; an administrator can grant it."""
-
-    code = 1401
-
-
 # --- what requests have in common ---------------------------------------------------
 
 

@@ -70,10 +70,11 @@ class FolderLock:
         try:
             fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            pid, _ = read_lock(self.path.parent)
+            pid, text = read_lock(self.path.parent)
             holder = f"process {pid}" if pid else "another process"
+            place = f" ({text})" if text else ""
             raise LockedError(
-                f"{self.path.parent} is in use by {holder}: close it there first"
+                f"{self.path.parent} is in use by {holder}{place}: close it there first"
             ) from error
 
     def _describe(self, descriptor: int, text: str) -> None:

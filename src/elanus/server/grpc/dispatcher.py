@@ -13,11 +13,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from elanus.errors import ElanusError, InternalError
+from elanus.errors import (
+    ElanusError,
+    InternalError,
+    NotAuthenticated,
+    PermissionDenied,
+)
 from elanus.server.grpc.backlog import Backlog
 from elanus.server.grpc.handlers import ABSENT, HANDLERS, Handler, Lane
 from elanus.server.grpc.messages import METHODS, DecodeError
 from elanus.server.grpc.status import (
+    STOPPING,
     GrpcCode,
     busy,
     error_reply,
@@ -26,12 +32,7 @@ from elanus.server.grpc.status import (
 )
 from elanus.server.grpc.transport import Call, Metadata
 from elanus.service.replies import Reply
-from elanus.service.requests import (
-    NotAuthenticated,
-    PermissionDenied,
-    RequestContext,
-    Service,
-)
+from elanus.service.requests import RequestContext, Service
 
 DEFAULT_DATABASE = "default"
 # A larger request is decoded by the thread that serves it: small ones wait behind it.
@@ -167,7 +168,7 @@ class Dispatcher:
                 self._open_calls += 1
                 return handler
         if is_refused:
-            call.fail(GrpcCode.UNAVAILABLE, "the server is stopping")
+            call.fail(GrpcCode.UNAVAILABLE, STOPPING)
         else:
             self._respond_with_error(call, busy(bound))
         return None

@@ -39,6 +39,8 @@ _LEGACY_CODE = {
     1102: 5,
 }
 UNIMPLEMENTED_CODE = 10
+# How a server that drains refuses a call, which it did not begin: it can be repeated.
+STOPPING = "the server is stopping"
 
 
 class GrpcCode(IntEnum):
