@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -77,6 +77,7 @@ class Harness:
     index: str = ""
     name: str = "rows"
     copies: int = 0
+    refusal: ClassVar[type[Exception]] = RequestError
 
     def __post_init__(self) -> None:
         self.db = elanus.open(self.folder / "db-0", world=self.world)
@@ -116,7 +117,7 @@ class Harness:
         ops = {"tags": update.tags_op} if update.tags_op else None
         expected = self.oracle.updated(update)
         if expected is None:
-            with pytest.raises(RequestError):
+            with pytest.raises(self.refusal):
                 self.collection.upsert(
                     given, partition=update.partition, partial=True, field_ops=ops
                 )

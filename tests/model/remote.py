@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-from pymilvus import MilvusClient
+from pymilvus import MilvusClient, MilvusException
 
 from elanus.schema.schema import CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
@@ -135,10 +135,24 @@ class RemoteCollection:
         answer = self.client.insert(self.name, rows, partition_name=partition)
         return pa.array(list(answer["ids"]))
 
-    def upsert(self, columns: dict[str, Any], *, partition: str) -> None:
-        """Replace rows."""
+    def upsert(
+        self,
+        columns: dict[str, Any],
+        *,
+        partition: str,
+        partial: bool = False,
+        field_ops: dict[str, str] | None = None,
+    ) -> None:
+        """Replace rows, or some of their fields."""
         rows = rows_of(columns)
-        answer = self.client.upsert(self.name, rows, partition_name=partition)
+        ops = {name: op.lower() for name, op in (field_ops or {}).items()}
+        answer = self.client.upsert(
+            self.name,
+            rows,
+            partition_name=partition,
+            partial_update=partial,
+            field_ops=ops or None,
+        )
         assert answer["upsert_count"] == len(rows)
 
     def delete(
@@ -337,7 +351,7 @@ def rows_of(columns: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for values in zip(*columns.values(), strict=True):
         row = dict(zip(columns, values, strict=True))
-        if row["color"] is None:
+        if row.get("color", "") is None:
             del row["color"]
         rows.append(row)
     return rows
@@ -369,6 +383,8 @@ class RemoteHarness(Harness):
     Attributes:
         joins: whether the collection is there already.
     """
+
+    refusal = MilvusException
 
     place: Place | None = None
     joins: bool = False
