@@ -40,12 +40,14 @@ class Driver:
     Attributes:
         owner: which keys and rows are this driver's; others may work beside it.
         is_alone: whether it may also change what other drivers rely on.
+        restarts: whether it also ends the database, in peace and otherwise.
     """
 
     harness: Harness
     rng: np.random.Generator
     owner: int = 0
     is_alone: bool = True
+    restarts: bool = True
 
     def run(self, steps: int, stop: threading.Event | None = None) -> None:
         """Do ``steps`` operations, comparing now and then and at the end."""
@@ -61,6 +63,7 @@ class Driver:
         choices = list(self._shared())
         if self.is_alone:
             choices += self._alone()
+            choices += self._restarts() if self.restarts else []
         weights = np.array([weight for weight, _ in choices], np.float64)
         which = self.rng.choice(len(choices), p=weights / weights.sum())
         choices[which][1]()
@@ -95,9 +98,10 @@ class Driver:
             (1, harness.drop_index),
             (1, harness.drop),
             (1, harness.rename),
-            (2, harness.reopen),
-            (2, harness.crash),
         ]
+
+    def _restarts(self) -> list[tuple[int, Callable[[], None]]]:
+        return [(2, self.harness.reopen), (2, self.harness.crash)]
 
     def _pick(self, names: tuple[str, ...]) -> str:
         return names[self.rng.integers(len(names))]
