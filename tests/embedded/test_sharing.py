@@ -17,9 +17,11 @@ import grpc
 import pytest
 
 import elanus
+from elanus.embedded.channel import _REPEATABLE, _is_repeatable
 from elanus.embedded.sharing import lease
 from elanus.embedded.sockets import answers, socket_address
 from elanus.errors import LockedError, StorageError
+from elanus.server.grpc.messages import METHODS
 
 pytest.importorskip("pymilvus", reason="needs the extra milvus")
 from pymilvus import MilvusClient
@@ -222,6 +224,16 @@ def test_a_forked_child_is_a_client(tmp_path: Path) -> None:
         assert owner.do("close") == "20"
         assert owner.do("end") == "close"
     elanus.open(path).close()
+
+
+def test_what_may_be_asked_again() -> None:
+    """Only calls whose repeat changes nothing; what is unknown may not."""
+    asked = {name for name in METHODS if _is_repeatable(f"/service/{name}")}
+    assert asked >= {"Search", "GetLoadState", "CreateCollection", "DropIndex"}
+    assert asked >= _REPEATABLE
+    writes = ("Insert", "Upsert", "Delete", "RenameCollection", "CreateDatabase")
+    others = ("AddCollectionField", "CreateCredential", "DropRole", "ImportV2")
+    assert not asked & {*writes, *others}
 
 
 def test_a_folder_open_otherwise_is_locked(tmp_path: Path) -> None:

@@ -20,8 +20,26 @@ from elanus.server.grpc.dispatcher import Dispatcher
 from elanus.server.grpc.inprocess import InProcessChannel
 from elanus.server.grpc.status import STOPPING
 
-# Repeated, these may do something twice, so a lost answer is the caller's to handle.
-_WRITES = frozenset({"Insert", "Upsert", "Delete"})
+# What can be asked again of the next owner: it only reads, or a repeat changes nothing.
+# Of anything else a lost answer is the caller's to handle: an insert may be done twice,
+# and a rename that was done would be told as one of a collection that is not there.
+_READS = (
+    *("Alloc", "Calc", "Check", "Connect", "Describe", "Get", "Has", "HybridSearch"),
+    *("List", "Query", "Run", "Search", "Select", "Show"),
+)
+_REPEATABLE = frozenset(
+    f"{verb}{what}"
+    for verb, things in {
+        "Create": ("Collection", "Partition", "Alias", "Index"),
+        "Drop": ("Collection", "Partition", "Alias", "Index", "Database"),
+        "Alter": ("Alias",),
+        "Load": ("Collection", "Partitions"),
+        "Release": ("Collection", "Partitions"),
+        "Flush": ("", "All"),
+        "Manual": ("Compaction",),
+    }.items()
+    for what in things
+)
 PATIENCE_S = 10.0
 _PAUSE_S = 0.02
 _LEAVING_S = 2.0
@@ -164,7 +182,7 @@ class SharedMethod(grpc.UnaryUnaryMultiCallable):  # type: ignore[misc]
         self._route = route
         self._method = method
         self._codecs = codecs
-        self._is_write = _is_write(method)
+        self._is_repeatable = _is_repeatable(method)
 
     def __call__(
         self, request: Any, timeout: Any = None, *rest: Any, **named: Any
@@ -196,7 +214,7 @@ class SharedMethod(grpc.UnaryUnaryMultiCallable):  # type: ignore[misc]
                 return answer
             except grpc.RpcError as error:
                 is_here = isinstance(channel, InProcessChannel)
-                if is_here or not self._is_repeatable(error):
+                if is_here or not self._may_repeat(error):
                     raise self._meaning(error) from error
                 if time.monotonic() >= until:
                     raise
@@ -208,20 +226,20 @@ class SharedMethod(grpc.UnaryUnaryMultiCallable):  # type: ignore[misc]
     ) -> Any:
         """A reply to come."""
         answer = self._method_there().future(request, timeout, *rest, **named)
-        return SharedAnswer(answer, self._meaning) if self._is_write else answer
+        return answer if self._is_repeatable else SharedAnswer(answer, self._meaning)
 
     def _method_there(self) -> Any:
         return self._route.channel().unary_unary(self._method, *self._codecs)
 
-    def _is_repeatable(self, error: Any) -> bool:
+    def _may_repeat(self, error: Any) -> bool:
         """Whether the owner went away and has certainly written nothing."""
         is_gone = error.code() is grpc.StatusCode.UNAVAILABLE
-        return is_gone and (not self._is_write or error.details() == STOPPING)
+        return is_gone and (self._is_repeatable or error.details() == STOPPING)
 
     def _meaning(self, error: Exception) -> Exception:
         """What a failed call tells its caller."""
         is_lost = (
-            self._is_write
+            not self._is_repeatable
             and isinstance(error, grpc.RpcError)
             and error.code() is grpc.StatusCode.UNAVAILABLE
         )
@@ -250,7 +268,7 @@ class LostWrites(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
         """
         call = await continuation(client_call_details, request)
         if (
-            _is_write(client_call_details.method)
+            not _is_repeatable(client_call_details.method)
             and await call.code() is grpc.StatusCode.UNAVAILABLE
             and await call.details() != STOPPING
         ):
@@ -261,10 +279,11 @@ class LostWrites(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
         return call
 
 
-def _is_write(method: str | bytes) -> bool:
-    """Whether a path names a method that must not be repeated."""
+def _is_repeatable(method: str | bytes) -> bool:
+    """Whether the method of a path can be called again without harm."""
     path = method.decode() if isinstance(method, bytes) else method
-    return path.rpartition("/")[2] in _WRITES
+    name = path.rpartition("/")[2]
+    return name in _REPEATABLE or name.startswith(_READS)
 
 
 class SharedAnswer:
