@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from elanus.errors import InvalidParameter
+from elanus.distance.metrics import Metric
+from elanus.errors import ElanusError, InvalidParameter
 from elanus.index.base import SearchParams
 from elanus.index.params import (
     BUILD_PARAMETERS,
@@ -15,6 +18,8 @@ from elanus.index.params import (
     parse_search_params,
 )
 from elanus.index.registry import KINDS, index_kind
+from elanus.index.search import search_rows
+from index.segments import build
 
 BAD_BUILDS: list[tuple[str, dict[str, Any], str]] = [
     ("HNSW", {"M": "-1"}, "param 'M' (-1) should be in range [2, 2048]"),
@@ -263,6 +268,65 @@ def test_autoindex_is_flat_for_few_rows_and_a_graph_for_many() -> None:
     auto = index_kind("AUTOINDEX")
     assert auto.resolve({}, 1_000, 768) == {}
     assert auto.resolve({}, 50_000, 384) == {"M": 18, "efConstruction": 240}
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "resolved"),
+    [
+        ("Flat", "FLAT", {}),
+        ("IVF64,Flat", "IVF_FLAT", {"nlist": 64}),
+        ("IVF8,SQ8", "IVF_SQ8", {"nlist": 8}),
+        ("IVF64,PQ8x4,RFlat", "IVF_PQ", {"nlist": 64, "m": 8, "nbits": 4}),
+        ("HNSW16", "HNSW", {"M": 16}),
+        ("HNSW16,Flat", "HNSW", {"M": 16}),
+        ("HNSW16,SQ8", "HNSW_SQ", {"M": 16, "sq_type": 2}),
+        ("HNSW16,PQ8", "HNSW_PQ", {"M": 16, "m": 8, "nbits": 8}),
+    ],
+)
+def test_factory_texts(
+    text: str, kind: str, resolved: dict[str, int], tmp_path: Path
+) -> None:
+    """A factory text of faiss builds the kind that it describes, under its own name."""
+    given = {"faiss_index_name": text}
+    found = index_kind("FAISS").resolve(given, 0, 16)
+    assert resolved.items() <= found.items()
+    rows = np.random.default_rng(0).normal(size=(50, 16)).astype(np.float32)
+    meta, segment = build(tmp_path / "i", "FAISS", rows, Metric.L2, params=given)
+    assert (meta.index_type, meta.kind, dict(meta.params)) == ("FAISS", kind, given)
+    top, _ = search_rows(segment, rows[:3], 1)
+    assert top.offsets[:, 0].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "text"),
+    [
+        ({}, 1100, "parameter `faiss_index_name` not found"),
+        ({"faiss_index_name": "OPQ16,IVF64,PQ16x4"}, 3000, "FAISS index OPQ16,IVF64"),
+        ({"faiss_index_name": "LSH"}, 3000, "FAISS index LSH"),
+        (
+            {"faiss_index_name": "IVF999999999,Flat"},
+            1100,
+            "param 'nlist' (999999999) should be in range [1, 65536]",
+        ),
+        ({"faiss_index_name": "HNSW16,PQ7"}, 1100, "multiple of the number of subq"),
+    ],
+)
+def test_bad_factory_texts(given: dict[str, str], code: int, text: str) -> None:
+    """What is not known is refused before faiss sees it."""
+    with pytest.raises(ElanusError) as caught:
+        index_kind("FAISS").resolve(given, 0, 16)
+    assert caught.value.code == code
+    assert text in str(caught.value)
+
+
+def test_search_parameters_of_factory_texts() -> None:
+    """Those that faiss knows, as numbers or texts."""
+    assert parse_search_params("FAISS", {"nprobe": "8"}, 10) == SearchParams(8)
+    assert parse_search_params("FAISS", {"efSearch": 64}, 10) == SearchParams(64)
+    assert parse_search_params("FAISS", {}, 10) == SearchParams()
+    for bad in ("invalid", True, None):
+        with pytest.raises(SearchParameterError, match="expects a number"):
+            parse_search_params("FAISS", {"nprobe": bad}, 10)
 
 
 @pytest.mark.parametrize(("m", "nbits"), [(4, 12), (32, 10), (128, 9)])

@@ -70,6 +70,10 @@ GRAPH_REFINE_TYPE = Choice(
     _REFINE_PROBLEM + "[sq4u, sq6, sq8, fp16, bf16, fp32, flat]",
 )
 
+FACTORY_NAME = "faiss_index_name"
+# As faiss calls them; whichever the index has, the other changes nothing.
+_FACTORY_EFFORTS = (NPROBE, Parameter("efSearch", 1, INT_MAX, None))
+
 BUILD_PARAMETERS: dict[str, tuple[Parameter, ...]] = {
     "FLAT": (),
     "IVF_FLAT": (NLIST,),
@@ -80,6 +84,7 @@ BUILD_PARAMETERS: dict[str, tuple[Parameter, ...]] = {
     "HNSW": (M, EF_CONSTRUCTION),
     "HNSW_SQ": (M, EF_CONSTRUCTION),
     "HNSW_PQ": (M, EF_CONSTRUCTION, GRAPH_PQ_M, PQ_NBITS),
+    "FAISS": (),
     "AUTOINDEX": (),
 }
 # Those that are no numbers. What is found is measured on the rows themselves, so
@@ -101,6 +106,7 @@ EFFORT_PARAMETERS: dict[str, Parameter | None] = {
     "HNSW": EF,
     "HNSW_SQ": EF,
     "HNSW_PQ": EF,
+    "FAISS": None,
     "AUTOINDEX": EF,
 }
 # Search parameters that are checked and change nothing, for the same reason.
@@ -173,6 +179,8 @@ def parse_search_params(
     for refining in REFINING_PARAMETERS.get(kind, ()):
         if refining.name in given:
             _check_refining(refining, given[refining.name], limit)
+    if kind == "FAISS":
+        return SearchParams(_factory_effort(given))
     if parameter is None:
         return SearchParams()
     if parameter.name not in given:
@@ -185,6 +193,25 @@ def parse_search_params(
     if parameter is EF and value < limit:
         raise SearchParameterError(f"ef({value}) should be larger than k({limit})")
     return SearchParams(value)
+
+
+def _factory_effort(given: Mapping[str, Any]) -> int:
+    """The effort of an index that was named by a factory text; 0 when not given."""
+    effort = 0
+    for parameter in _FACTORY_EFFORTS:
+        if parameter.name not in given:
+            continue
+        value = given[parameter.name]
+        try:
+            effort = _search_integer(parameter.name, value)
+        except SearchParameterError:
+            raise SearchParameterError(
+                f"search parameter '{parameter.name}' expects a number, got {value}"
+            ) from None
+        problem = _range_problem(parameter, effort)
+        if problem:
+            raise SearchParameterError(problem)
+    return effort
 
 
 def _check_refining(parameter: Parameter | Factor, given: object, limit: int) -> None:

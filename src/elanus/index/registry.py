@@ -16,6 +16,7 @@ from elanus.index.dense.coded_hnsw import CodedHnsw
 from elanus.index.dense.flat import Flat
 from elanus.index.dense.hnsw import Hnsw
 from elanus.index.dense.ivf import Ivf
+from elanus.index.factory import FactoryIndex
 from elanus.index.params import parse_build_params
 
 AUTOINDEX = "AUTOINDEX"
@@ -61,6 +62,7 @@ KINDS: dict[str, IndexKind] = {
         Hnsw(),
         CodedHnsw("HNSW_SQ"),
         CodedHnsw("HNSW_PQ"),
+        FactoryIndex(),
         AutoIndex(),
     )
 }

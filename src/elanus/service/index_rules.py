@@ -28,7 +28,6 @@ _NOT_BUILT = frozenset(
         "HNSW_PRQ",
         "DISKANN",
         "AISAQ",
-        "FAISS",
         "GPU_CAGRA",
         "GPU_IVF_FLAT",
         "GPU_IVF_PQ",

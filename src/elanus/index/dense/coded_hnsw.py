@@ -43,6 +43,7 @@ _CODED_SHARE = 0.95
 _TRAINING_ROWS_PER_CODE = 64
 _LEAST_TRAINING_ROWS = 8_192
 _MIN_PQ_ROWS = 16
+_TRAINING_ROUNDS = 10
 _TABLE_VALUES = 1 << 26
 # Fewer rows are measured one by one sooner than a calibration pays.
 _MIN_CALIBRATED_ROWS = 4_096
@@ -158,6 +159,7 @@ def _coded(kind: str, meta: IndexMeta, request: BuildRequest) -> Any:
         if isinstance(storage, faiss.IndexPQ):
             storage.pq.cp.seed = request.seed & _SEED_BITS
             storage.pq.cp.min_points_per_centroid = 1
+            storage.pq.cp.niter = _TRAINING_ROUNDS
         storage.train(_training_rows(request, meta.resolved))
     for start in range(0, request.rows, _CHUNK_ROWS):
         storage.add(_comparable(request, request.vectors[start : start + _CHUNK_ROWS]))
