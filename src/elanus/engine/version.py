@@ -20,6 +20,7 @@ from elanus.segment.deletes import Mask
 from elanus.segment.keys import Key, Keys
 
 CACHED_MASKS = 256
+_UNEXPIRED = "unexpired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,13 @@ class SegmentView:
 
     def since(self, ts: int) -> SegmentView:
         """The same view without rows older than ``ts``."""
-        if not self.n_rows or int(self.segment.row_ts(self.n_rows).min()) >= ts:
+        if not self.n_rows or self.segment.oldest_ts() >= ts:
             return self
-        return replace(self, min_ts=ts, cache={})
+        # kept beside the masks, since the next version has this view, too
+        known: SegmentView | None = self.cache.get(_UNEXPIRED)
+        if known is None or known.min_ts != ts:
+            known = self.cache[_UNEXPIRED] = replace(self, min_ts=ts, cache={})
+        return known
 
 
 @dataclass(frozen=True, slots=True)

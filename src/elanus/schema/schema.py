@@ -148,6 +148,11 @@ class CollectionSchema:
         return {f.id: f for f in self.fields}
 
     @cached_property
+    def ever(self) -> dict[int, FieldSchema]:
+        """Fields by id, dropped ones too: a reader may have begun before the drop."""
+        return {f.id: f for f in (*self.dropped, *self.fields)}
+
+    @cached_property
     def primary(self) -> FieldSchema:
         """The primary key."""
         return next(f for f in self.fields if f.is_primary)

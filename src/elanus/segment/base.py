@@ -54,6 +54,9 @@ class Segment(Protocol):
     def row_ts(self, n_rows: int) -> npt.NDArray[np.int64]:
         """The timestamp of every row, (n_rows,)."""
 
+    def oldest_ts(self) -> int:
+        """A timestamp that no row is older than; 0 when there are no rows."""
+
     def row_ts_at(self, offsets: Offsets) -> npt.NDArray[np.int64]:
         """The timestamps of the rows at ``offsets``."""
 

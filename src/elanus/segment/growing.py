@@ -151,7 +151,7 @@ class GrowingSegment:
     def column(self, field_id: int, n_rows: int) -> pa.Array:
         """See :class:`elanus.segment.base.Segment`."""
         if field_id not in self._chunks:
-            return to_arrow(absent(self.schema.by_id[field_id], n_rows))
+            return to_arrow(absent(self.schema.ever[field_id], n_rows))
         joined = self._joined.get(field_id)
         if joined is None or len(joined) < n_rows:
             joined = self._join(field_id, joined)
@@ -161,7 +161,7 @@ class GrowingSegment:
         chunks = self._chunks[field_id]
         ends = self._chunk_ends[: len(chunks)]
         if not ends:
-            return pa.nulls(0, self.schema.by_id[field_id].arrow_type)
+            return pa.nulls(0, self.schema.ever[field_id].arrow_type)
         done = 0 if joined is None else len(joined)
         first = int(np.searchsorted(np.array(ends), done, "right"))
         parts = chunks[first : len(ends)]
@@ -205,6 +205,10 @@ class GrowingSegment:
     def row_ts(self, n_rows: int) -> npt.NDArray[np.int64]:
         """See :class:`elanus.segment.base.Segment`."""
         return self._ts[:n_rows]
+
+    def oldest_ts(self) -> int:
+        """See :class:`elanus.segment.base.Segment`."""
+        return int(self._ts[0]) if self.n_rows else 0
 
     def row_ts_at(self, offsets: Offsets) -> npt.NDArray[np.int64]:
         """See :class:`elanus.segment.base.Segment`."""

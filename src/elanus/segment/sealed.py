@@ -74,7 +74,7 @@ class SealedSegment:
             return self._scalars.column(column_name(field_id))
         known = self._absent.get(field_id)
         if known is None:
-            field = self.schema.by_id[field_id]
+            field = self.schema.ever[field_id]
             known = self._absent[field_id] = to_arrow(absent(field, self.n_rows))
         return known
 
@@ -103,7 +103,7 @@ class SealedSegment:
     def take(self, field_id: int, offsets: Offsets) -> Column:
         """See :class:`elanus.segment.base.Segment`."""
         if field_id not in self._columns:
-            return absent(self.schema.by_id[field_id], len(offsets))
+            return absent(self.schema.ever[field_id], len(offsets))
         file, name, is_vector = self._columns[field_id]
         values = file.take(name, offsets)
         return from_arrow(values) if is_vector else values
@@ -112,6 +112,10 @@ class SealedSegment:
         """See :class:`elanus.segment.base.Segment`."""
         stamps: Offsets = values_of(self._scalars.column(TS_COLUMN))
         return stamps
+
+    def oldest_ts(self) -> int:
+        """See :class:`elanus.segment.base.Segment`."""
+        return self.meta.ts_range[0]
 
     def row_ts_at(self, offsets: Offsets) -> npt.NDArray[np.int64]:
         """See :class:`elanus.segment.base.Segment`."""
