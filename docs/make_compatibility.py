@@ -24,6 +24,7 @@ REMARKS = {
     "second, and isolation changes no answer",
     "AlterCollectionField": "`max_length`, `max_capacity`, description, mmap, warmup",
     "AlterCollectionSchema": "adds and drops fields; functions are refused (3000)",
+    "AlterIndex": "kept and told: everything is mapped",
     "Connect": "every credential is accepted",
     "CreateCollection": "properties without effect here are kept and told; "
     "`ttl_field`, `query_mode`, namespaces, functions and struct arrays are refused "

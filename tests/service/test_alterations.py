@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from elanus.schema.types import DataType
 from elanus.service import replies as a
 from elanus.service import requests as r
 from elanus.service import requests_alter as ra
-from service.stage import DEFAULT, Stage, book_columns, by_name, column, vectors
+from service.stage import DEFAULT, SCHEMA, Stage, book_columns, by_name, column, vectors
 
 PAGES = FieldSchema("pages", DataType.INT64, nullable=True)
 TONGUE = FieldSchema(
@@ -478,3 +479,51 @@ def test_parameters_of_a_loaded_field(stage: Stage) -> None:
             alter_field(stage, "title", given, *gone)
     with pytest.raises(ElanusError, match="is not allowed to drop in collection field"):
         alter_field(stage, "title", {}, "max_length")
+
+
+# --- indexes --------------------------------------------------------------------------
+
+
+def test_properties_of_an_index_change(stage: Stage) -> None:
+    """While the collection is released; the index stays as it is."""
+    stage.create()
+    stage.index()
+    place = (DEFAULT, "books", "vector")
+    before = stage.ask(r.DescribeIndex(DEFAULT, "books", "", "")).indexes[0].params
+    stage.ask(ra.AlterIndex(*place, {"mmap.enabled": "True", "warmup": "sync"}))
+    stage.ask(ra.AlterIndex(*place, {}, ("warmup",)))
+    stage.reopen()
+    after = stage.ask(r.DescribeIndex(DEFAULT, "books", "", "")).indexes[0].params
+    assert after == {**before, "mmap.enabled": "True"}
+    stage.index()
+    stage.load()
+    with pytest.raises(CollectionLoaded, match="can't alter index on loaded"):
+        stage.ask(ra.AlterIndex(*place, {"mmap.enabled": "false"}))
+
+
+def test_an_index_that_cannot_change(stage: Stage) -> None:
+    """Milvus' texts."""
+    stage.create()
+    stage.index()
+    for name, given, gone, text in (
+        ("", {"mmap.enabled": "1"}, (), "index name is empty"),
+        ("vector", {"M": "4"}, (), "M is not a configable index property"),
+        ("vector", {}, ("M",), "M is not a configable index property"),
+        ("vector", {"warmup": "x"}, (), "invalid warmup value for key warmup"),
+        ("vector", {"warmup": "sync"}, ("warmup",), "cannot provide both DeleteKeys"),
+        ("none", {"warmup": "sync"}, (), "index not found[indexName=none]"),
+    ):
+        with pytest.raises(ElanusError) as refused:
+            stage.ask(ra.AlterIndex(DEFAULT, "books", name, given, gone))
+        assert str(refused.value).startswith(text)
+
+
+def test_a_field_with_an_unknown_warmup(stage: Stage) -> None:
+    """Neither created nor added."""
+    wrong = replace(PAGES, properties={"warmup": "x"})
+    schema = replace(SCHEMA, fields=(*SCHEMA.fields, wrong))
+    with pytest.raises(InvalidParameter, match="invalid warmup policy for field pages"):
+        stage.create(schema=schema)
+    stage.create()
+    with pytest.raises(InvalidParameter, match="invalid warmup policy for field pages"):
+        add(stage, wrong)

@@ -38,6 +38,7 @@ from elanus.service.core import Core
 from elanus.service.properties import TTL_FIELD
 from elanus.service.replies import Done
 from elanus.service.requests import CollectionRequest
+from elanus.service.warmup import check_field_warmup
 
 DONE = Done()
 
@@ -129,8 +130,8 @@ def add_collection_field(core: Core, request: r.AddCollectionField) -> Done:
         CollectionUnknown, UnsupportedOperation.
     """
     collection = _described(core, request)
-    field = request.field
-    add_field(core.database, collection, field)
+    check_field_warmup(request.field)
+    add_field(core.database, collection, request.field)
     return DONE
 
 
@@ -150,6 +151,7 @@ def add_to_schema(core: Core, request: r.AddToSchema) -> Done:
         )
     if not request.fields:
         raise InvalidParameter("fieldInfos and function schema are both empty")
+    check_field_warmup(request.fields[0])
     add_field(core.database, collection, request.fields[0])
     return DONE
 

@@ -42,6 +42,7 @@ from elanus.service.replies import (
     LoadState,
     Statistics,
 )
+from elanus.service.warmup import check_field_warmup
 
 DONE = Done()
 
@@ -61,6 +62,8 @@ def create_collection(core: Core, request: r.CreateCollection) -> Done:
         )
     check_collection_name(name)
     _check_partitions(request)
+    for field in request.schema.fields:
+        check_field_warmup(field)
     if request.schema_name not in ("", name):
         raise InvalidParameter(
             f"collection name = {name}, schema.Name={request.schema_name}",

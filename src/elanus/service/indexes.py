@@ -130,7 +130,7 @@ def _info(index: IndexDefinition, state: dict[str, Any]) -> IndexInfo:
         name=index.name,
         id=index.id,
         field=_told_field(index, state["field"]),
-        params=index.given or _told(index),
+        params=told_params(index),
         state=_STATES[state["state"]],
         indexed_rows=state["indexed_rows"],
         total_rows=state["total_rows"],
@@ -146,8 +146,10 @@ def _told_field(index: IndexDefinition, field: str) -> str:
     return unescaped(index.path.split("/")[1])
 
 
-def _told(index: IndexDefinition) -> dict[str, str]:
-    """Parameters of an index that no client gave: the embedded API's."""
+def told_params(index: IndexDefinition) -> dict[str, str]:
+    """Parameters as a client gave them, or as the embedded API would have."""
+    if index.given:
+        return dict(index.given)
     told = {"index_type": index.index_type, "metric_type": index.metric}
     if index.params:
         told["params"] = orjson.dumps(dict(index.params)).decode()

@@ -27,6 +27,15 @@ class AlterCollectionField(CollectionRequest):
 
 
 @dataclass(frozen=True, slots=True)
+class AlterIndex(CollectionRequest):
+    """Set properties of an index, or delete some."""
+
+    index: str
+    properties: Mapping[str, str]
+    delete_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class AddCollectionField(CollectionRequest):
     """Add a field, as declared."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from elanus.errors import InvalidParameter
+from elanus.schema.schema import FieldSchema
 
 WARMUP = "warmup"
 WARMUP_KEYS = (
@@ -24,6 +25,20 @@ def check_warmup(key: str, value: str) -> None:
         raise InvalidParameter(
             f"invalid warmup value for key {key}: invalid warmup policy: {value}, must "
             f"be 'disable', 'sync' or 'async'"
+        )
+
+
+def check_field_warmup(field: FieldSchema) -> None:
+    """The same for the parameter of a field that is declared.
+
+    Raises:
+        InvalidParameter.
+    """
+    policy = field.properties.get(WARMUP)
+    if policy is not None and policy not in _POLICIES:
+        raise InvalidParameter(
+            f"invalid warmup policy for field {field.name}: invalid warmup policy: "
+            f"{policy}, must be 'disable', 'sync' or 'async'"
         )
 
 

@@ -30,6 +30,17 @@ def alter_collection_field(message: Message, database: str) -> Request:
     )
 
 
+def alter_index(message: Message, database: str) -> Request:
+    """``AlterIndexRequest``."""
+    return r.AlterIndex(
+        message.db_name or database,
+        message.collection_name,
+        message.index_name,
+        unique(message.extra_params, "property"),
+        tuple(message.delete_keys),
+    )
+
+
 def add_collection_field(message: Message, database: str) -> Request:
     """``AddCollectionFieldRequest``.
 

@@ -100,6 +100,7 @@ HANDLERS: dict[str, Handler] = {
     "GetIndexBuildProgress": Handler(
         d.of_index(r.GetIndexBuildProgress), encode.index_progress
     ),
+    "AlterIndex": Handler(decode_alter.alter_index, encode.done),
     "DropIndex": Handler(d.of_index(r.DropIndex), encode.done),
     # rows
     "Insert": Handler(d.insert, encode.mutation),
