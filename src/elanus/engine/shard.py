@@ -202,9 +202,9 @@ class LocalShard:
         growing = self._growing_for(batch)
         if not record.upsert:
             self._shadow(record, ts)
-        rows, older = growing.append(batch, partition, ts)
+        older = growing.append(batch, partition, ts)
         if len(older) and not record.upsert:
-            self._shadow_rows(growing, older, _of_rows(partition, rows), ts)
+            self._shadow_rows(growing, older, partition, ts)
         if not growing.has_room(1):
             self.freeze(seq)
         return deleted
@@ -225,10 +225,9 @@ class LocalShard:
         for segment in self.segments():
             if segment is self.growing:
                 continue
-            rows, offsets = segment.find(record.keys, segment.n_rows)
+            _, offsets = segment.find(record.keys, segment.n_rows)
             if len(offsets):
-                partition = _of_rows(record.partition, rows)
-                self._shadow_rows(segment, offsets, partition, ts)
+                self._shadow_rows(segment, offsets, record.partition, ts)
 
     def _shadow_rows(
         self,
@@ -237,7 +236,14 @@ class LocalShard:
         partition: int | Offsets,
         ts: int,
     ) -> None:
-        """Hide rows of which newer ones have come, of these partitions."""
+        """Hide rows of which newer ones have come to this partition.
+
+        Those of other partitions show when only these are read; where a key chooses the
+        partitions nobody reads them alone, and rows are hidden wherever they are.
+        """
+        if self.schema.partition_key is not None:
+            segment.hidden.add(offsets, ts, SHADOWED, segment.n_rows)
+            return
         same = segment.partition_at(offsets) == partition
         segment.hidden.add(offsets[same], ts, SHADOWED, segment.n_rows)
         elsewhere = _of_partitions(segment, offsets[~same], self.partitions)
@@ -409,11 +415,6 @@ def _view(
     if view is not None and (view.n_rows, view.n_hidden) == (n_rows, n_hidden):
         return view
     return SegmentView(segment, n_rows, n_hidden)
-
-
-def _of_rows(partition: int | Offsets, rows: Offsets) -> int | Offsets:
-    """The partition of these rows of a record."""
-    return partition if isinstance(partition, int) else partition[rows]
 
 
 def _of_partitions(

@@ -50,6 +50,7 @@ class GrowingSegment:
         self.n_rows = 0
         self.nbytes = 0
         self.hidden = HiddenRows()
+        self._is_keyed = schema.partition_key is not None
         self._ts = np.empty(capacity_rows, np.int64)
         self._partitions = np.empty(capacity_rows, np.int64)
         self._partitions_seen: frozenset[int] = frozenset()
@@ -73,16 +74,11 @@ class GrowingSegment:
         """Whether a batch of ``n_rows`` still fits."""
         return self.n_rows + n_rows <= self.capacity_rows
 
-    def append(
-        self, batch: Batch, partition: int | Offsets, ts: int
-    ) -> tuple[Offsets, Offsets]:
-        """Add rows; returns offsets of older rows with the same keys.
+    def append(self, batch: Batch, partition: int | Offsets, ts: int) -> Offsets:
+        """Add rows and return the offsets of older rows with the same keys.
 
         Args:
             partition: id of all rows' partition, or of each row's, (n,) int64.
-
-        Returns:
-            Position in ``batch`` and offset of the older row, of every such pair.
 
         The rows become visible to readers with the next published version.
         """
@@ -100,15 +96,15 @@ class GrowingSegment:
             self._partitions_seen |= frozenset(np.unique(partition).tolist())
         elif partition not in self._partitions_seen:
             self._partitions_seen |= {partition}
-        rows, replaced = self._index_keys(batch, start)
+        replaced = self._index_keys(batch, start)
         self.n_rows = end
         self.nbytes += batch.n_rows * (ROW_OVERHEAD_BYTES + self._vector_bytes())
-        return rows, replaced
+        return replaced
 
     def _vector_bytes(self) -> int:
         return sum(matrix.strides[0] for matrix in self._vectors.values())
 
-    def _index_keys(self, batch: Batch, start: int) -> tuple[Offsets, Offsets]:
+    def _index_keys(self, batch: Batch, start: int) -> Offsets:
         column = batch.columns[self.schema.primary.id]
         assert isinstance(column, pa.Array)
         keys: list[Key] = column.to_pylist()
@@ -116,23 +112,16 @@ class GrowingSegment:
         newest = self._newest
         self._older[start:end] = -1
         fresh = dict(zip(keys, range(start, end), strict=True))
-        rows: list[int] = []
         replaced: list[int] = []
-
-        def chain(offset: int, older: int) -> None:
-            found = self._chain(offset, older)
-            replaced.extend(found)
-            rows.extend([offset - start] * len(found))
-
         if len(fresh) == len(keys):
             for key in newest.keys() & fresh.keys():
-                chain(fresh[key], newest[key])
+                replaced += self._chain(fresh[key], newest[key])
             newest.update(fresh)
         else:  # the batch repeats a key of its own
             for offset, key in enumerate(keys, start):
-                chain(offset, newest.get(key, -1))
+                replaced += self._chain(offset, newest.get(key, -1))
                 newest[key] = offset
-        return np.array(rows, np.int64), np.array(replaced, np.int64)
+        return np.array(replaced, np.int64)
 
     def _chain(self, offset: int, older: int) -> list[int]:
         """Note the row before ``offset`` of its key; returns rows to be shadowed."""
@@ -141,7 +130,7 @@ class GrowingSegment:
         partition = self._partitions[offset]
         while older >= 0:
             rows.append(older)
-            if self._partitions[older] == partition:
+            if self._is_keyed or self._partitions[older] == partition:
                 break  # it made its own elders known when it came
             older = int(self._older[older])
         return rows
