@@ -27,7 +27,7 @@ EFFORTS = (10, 12, 16, 20, 24, 32, 40, 48, 56, 64, 80, 96, 128, 160, 192, 256, 3
 RECALLS = (0.95, 0.99)
 QUIET_CORES = 0.3
 BUILD_S = 300.0
-COLD_S = 180.0
+COLD_S = 120.0
 
 Say = Callable[[str], None]
 
