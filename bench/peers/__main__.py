@@ -51,8 +51,9 @@ def main() -> int:
     (given.results / "peers.md").write_text(text)
     _say(f"written to {given.results / 'peers.json'}")
     if given.readme:
+        short = f"{table(results, is_full, False)}\n\n{sentence(machine())}\n"
         README.write_text(
-            BLOCK.sub(lambda m: f"{m[1]}{text}{m[2]}", README.read_text())
+            BLOCK.sub(lambda m: f"{m[1]}{short}{m[2]}", README.read_text())
         )
     missed = misses(results, is_full)
     if missed:

@@ -50,7 +50,7 @@ class Pace:
 
 PACES = {
     "full": Pace(
-        turn_s=3.0, rounds=3, starts=3, quiet_s=60.0, swept_queries=500, patience_s=30.0
+        turn_s=2.0, rounds=3, starts=3, quiet_s=60.0, swept_queries=500, patience_s=30.0
     ),
     "small": Pace(
         turn_s=0.5, rounds=1, starts=1, quiet_s=5.0, swept_queries=100, patience_s=5.0

@@ -16,7 +16,7 @@ from bench.footprint import folder_bytes
 from bench.peers.environments import Unavailable
 
 START_S = 120.0
-STOP_S = 20.0
+STOP_S = 10.0
 
 
 class Peer(Protocol):
