@@ -252,3 +252,30 @@ def test_a_partial_update_survives_a_restart(tmp_path: Path) -> None:
         assert (found["hits"], found["name"]) == (2, "n1")
         assert found["$meta"] == {"color": "red"}
         np.testing.assert_array_equal(found["vector"], [1.0] * DIM)
+
+
+def test_fields_added_later_are_kept_and_changed(things: Collection) -> None:
+    """Rows older than a field take part: it has its default there until it is given."""
+    things.add_field(FieldSchema("stock", DataType.INT64, nullable=True, default=5))
+    things.upsert({"id": [1, 3], "name": ["one", "three"]}, partial=True)
+    assert [shown(things, key)["stock"] for key in (1, 2, 3)] == [5, 5, 5]
+    things.upsert({"id": [1, 2], "stock": [6, None]}, partial=True)
+    assert [shown(things, key)["stock"] for key in (1, 2, 3)] == [6, 5, 5]
+    assert shown(things, 1)["name"] == "one"
+    ordered = things.query(order_by="stock:desc,id:desc", output_fields=["stock"])
+    assert ordered.column("id").to_pylist() == [1, 3, 2]
+
+
+def test_a_partition_key_moves_a_row_or_leaves_it(tmp_path: Path) -> None:
+    """Without the key's field a row stays where it is; with it, it moves."""
+    key = FieldSchema("kind", DataType.INT64, is_partition_key=True)
+    with elanus.open(tmp_path / "db") as db:
+        things = db.create_collection("things", [*FIELDS, key], metric="L2")
+        things.insert([row(i, kind=i % 4) for i in range(20)])
+        things.upsert({"id": [1, 2, 3], "hits": [1, 2, 3]}, partial=True)
+        things.upsert({"id": [1, 2], "kind": [7, 8]}, partial=True)
+        assert things.count() == 20
+        found = things.query("kind in [3, 7, 8] and id < 4", output_fields=["hits"])
+        assert found.column("id").to_pylist() == [1, 2, 3]
+        assert found.column("hits").to_pylist() == [1, 2, 3]
+        assert things.count("kind == 1 and id == 1") == 0
