@@ -205,3 +205,30 @@ def test_partial_updates_through_the_client(tmp_path: Path) -> None:
     (found,) = client.get("docs", [1], output_fields=["tags", "color", "size"])
     assert (list(found["tags"]), found["color"], found["size"]) == ([1, 2], "red", 3)
     client.close()
+
+
+def test_order_and_aggregates_through_the_client(tmp_path: Path) -> None:
+    """``order_by_fields`` of searches and queries, ``group_by_fields`` of queries."""
+    client = elanus.MilvusClient(uri=tmp_path / "app.db")
+    fill(client)  # topic is a key of the dynamic field
+    (hits,) = client.search(
+        "docs",
+        [ROWS[7]["vector"]],
+        limit=6,
+        order_by_fields=[{"field": "topic", "order": "desc"}],
+        output_fields=["topic"],
+    )
+    topics = [hit["entity"]["topic"] for hit in hits]
+    assert topics == sorted(topics, reverse=True)
+    rows = client.query(
+        "docs",
+        filter="id < 9",
+        limit=3,
+        order_by_fields=[{"field": "id", "order": "desc"}],
+    )
+    assert [row["id"] for row in rows] == [8, 7, 6]
+    (found,) = client.query(
+        "docs", filter="id < 9", output_fields=["count(*)", "sum(id)", "avg(id)"]
+    )
+    assert (found["count(*)"], found["sum(id)"], found["avg(id)"]) == (9, 36, 4.0)
+    client.close()
