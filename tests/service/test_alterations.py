@@ -518,6 +518,16 @@ def test_an_index_that_cannot_change(stage: Stage) -> None:
         assert str(refused.value).startswith(text)
 
 
+def test_an_index_with_an_unknown_warmup(stage: Stage) -> None:
+    """It is not created; with a known one it is, and tells it."""
+    stage.create()
+    with pytest.raises(InvalidParameter, match="invalid warmup policy: x"):
+        stage.index(warmup="x")
+    stage.index(warmup="async")
+    told = stage.ask(r.DescribeIndex(DEFAULT, "books", "", "")).indexes[0].params
+    assert told["warmup"] == "async"
+
+
 def test_a_field_with_an_unknown_warmup(stage: Stage) -> None:
     """Neither created nor added."""
     wrong = replace(PAGES, properties={"warmup": "x"})

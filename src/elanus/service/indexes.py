@@ -18,6 +18,7 @@ from elanus.service.core import Core
 from elanus.service.index_rules import scalar_index, vector_index
 from elanus.service.json_paths import path_of, unescaped
 from elanus.service.replies import Done, IndexBuild, IndexInfo, IndexList, IndexState
+from elanus.service.warmup import WARMUP, check_warmup
 
 DONE = Done()
 _STATES = {
@@ -41,6 +42,8 @@ def create_index(core: Core, request: r.CreateIndex) -> Done:
         raise InvalidParameter(
             f"index params size exceeds limit: {size} > {limits.INDEX_PARAMS_BYTES}"
         )
+    if WARMUP in request.params:
+        check_warmup(WARMUP, str(request.params[WARMUP]))
     core.database.need_open()
     # Milvus looks the name up without a look at how it is spelled
     collection = core.database.directory.resolve(request.collection, request.database)
