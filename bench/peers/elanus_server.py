@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from pathlib import Path
 
-from bench.peers.peer import ProcessPeer
+from bench.peers.peer import ProcessPeer, surroundings
+
+_IMPORTED = "import pymilvus, elanus.serving, elanus.server.grpc.native"
 
 
 class ElanusPeer(ProcessPeer):
     """This checkout's server, as users start it."""
 
     name = "elanus"
+
+    def __init__(self, folder: Path) -> None:
+        """Compile it and the client once, as an installation does."""
+        super().__init__(folder)
+        program = [sys.executable, "-c", _IMPORTED]
+        subprocess.run(program, check=True, env=surroundings())
 
     def command(self) -> list[str]:
         """The command line; the http port is any free one."""

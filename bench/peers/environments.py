@@ -37,7 +37,8 @@ def environment(name: str, packages: tuple[str, ...]) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         _uv("venv", "--python", PYTHON, str(folder))
-        _uv("pip", "install", "--python", str(folder / "bin" / "python"), *packages)
+        python = str(folder / "bin" / "python")
+        _uv("pip", "install", "--compile-bytecode", "--python", python, *packages)
         complete.write_text(wanted)
     return folder / "bin"
 

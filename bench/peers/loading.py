@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +21,7 @@ from bench.peers.clients import (
     connected,
 )
 from bench.peers.environments import Unavailable
-from bench.peers.peer import Peer
+from bench.peers.peer import Peer, unused_port
 from bench.setup import DIM, HNSW, LIMIT, Setup
 
 EFFORTS = (10, 12, 16, 20, 24, 32, 40, 48, 56, 64, 80, 96, 128, 160, 192, 256, 384, 512)
@@ -95,6 +96,9 @@ def load(peer: Peer, data: Data, pace: Pace, say: Say) -> Candidate:
     Raises:
         Unavailable: it does not start here, or fails.
     """
+    with suppress(MilvusException):
+        # Nobody is there: what the first client of a process loads is loaded now.
+        MilvusClient(f"http://127.0.0.1:{unused_port()}", timeout=0.1)
     begin = peer.start()
     clients: Clients | None = None
     try:

@@ -89,7 +89,11 @@ class ProcessPeer:
         with log_path.open("ab") as log:
             begin = time.perf_counter()
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, start_new_session=True
+                command,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=surroundings(),
             )
         while time.perf_counter() - begin < START_S:
             if self._process.poll() is not None:
@@ -150,6 +154,12 @@ class ProcessPeer:
             return [root, *root.children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
+
+
+def surroundings() -> dict[str, str]:
+    """The environment of a server: Python keeps what it compiled, as is usual."""
+    dropped = "PYTHONDONTWRITEBYTECODE"
+    return {name: text for name, text in os.environ.items() if name != dropped}
 
 
 def unused_port() -> int:
