@@ -493,6 +493,18 @@ def _check_nullable(field: FieldSchema) -> None:
         )
 
 
+def _check_default_length(field: FieldSchema) -> None:
+    if not isinstance(field.default, str) or field.max_length is None:
+        return
+    size = len(field.default.encode())
+    if size > field.max_length:
+        raise InvalidParameter(
+            f"the length ({size}) of string exceeds max length ({field.max_length})",
+            expected="valid length string",
+            actual="string length exceeds max length",
+        )
+
+
 def _check_default(field: FieldSchema) -> object:
     kind = field.dtype.row
     if field.is_primary:
@@ -504,6 +516,7 @@ def _check_default(field: FieldSchema) -> object:
         raise InvalidParameter(
             f"type not support default_value, type:{kind.name}, name:{field.name}"
         )
+    _check_default_length(field)
     try:
         return encode_default(field, field.default)
     except RequestError as error:

@@ -29,6 +29,7 @@ from elanus.schema import limits
 from elanus.schema.check import check_collection_name
 from elanus.schema.schema import CollectionSchema
 from elanus.service import requests as r
+from elanus.service.altered_properties import consistency_level
 from elanus.service.core import DEFAULT_RESOURCE_GROUP, Core
 from elanus.service.properties import check_collection_properties, shown_properties
 from elanus.service.replies import (
@@ -77,7 +78,7 @@ def create_collection(core: Core, request: r.CreateCollection) -> Done:
             request.is_dynamic,
             database=request.database,
             shards=shards,
-            consistency_level=request.consistency_level,
+            consistency_level=consistency_level(str(request.consistency_level)),
             properties=check_collection_properties(
                 request.schema, request.properties, name
             ),

@@ -80,11 +80,11 @@ def _planned(
 ) -> PlannedSearch:
     options = request.options
     _check_options(options)
+    field = vector_field(definition.schema, options.anns_field)
     partitions = partitions_to_read(definition, request.partitions, "search")
     if any(name.lower() == COUNT for name in request.output_fields):
         raise InvalidParameter("aggregates are not supported in search request")
     shape = shape_of(definition.schema, request.output_fields, with_key=False)
-    field = vector_field(definition.schema, options.anns_field)
     metric = definition.metric_of(field.id)
     if options.metric_type and options.metric_type.upper() != metric:
         raise InvalidParameter(

@@ -76,7 +76,11 @@ def prepare(client: MilvusClient, other: MilvusClient) -> None:
 def state(client: MilvusClient, other: MilvusClient) -> list[Any]:
     """Everything that a refused call must leave as it is."""
     names = sorted(client.list_collections())
-    found: list[Any] = [sorted(client.list_databases()), names, other.list_collections()]
+    found: list[Any] = [
+        sorted(client.list_databases()),
+        names,
+        other.list_collections(),
+    ]
     for name in names:
         found += [
             client.describe_collection(name),
