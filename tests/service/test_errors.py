@@ -64,6 +64,8 @@ CREATION = [
     (_create(""), 1100, "collection name should not be empty: invalid parameter"),
     (_create("a" * 256), 1100, "the length of a collection name must be less than 255"),
     (_create("a-b"), 1100, "collection name can only contain numbers, letters and un"),
+    (_create(consistency_level=9), 1100, "invalid consistency level: 9"),
+    (_create(consistency_level=-1), 1100, "invalid consistency level: -1"),
     (_create(shards=17), 1100, "maximum shards's number should be limited to 16"),
     (_create(partitions=4), 1100, "num_partitions should only be specified with par"),
     (
@@ -297,6 +299,7 @@ WRITES = [
     ),
 ]
 READS = [
+    (search_request(QUERY, collection="bare", anns_field="zz"), 1100, "failed to get"),
     (search_request(QUERY, collection="x"), 100, "collection not found[database=def"),
     (search_request(QUERY, collection="bare"), 101, "failed to search: collection no"),
     (search_request(QUERY, partitions=("x",)), 1100, "partition name x not found"),
