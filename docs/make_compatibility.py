@@ -29,11 +29,12 @@ REMARKS = {
     "CreateCollection": "properties without effect here are kept and told; "
     "`ttl_field`, `query_mode`, namespaces, functions and struct arrays are refused "
     "(3000); a clustering key is kept and told",
-    "CreateIndex": "of the kinds for float vectors FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, "
-    "IVF_RABITQ, SCANN, HNSW, HNSW_SQ, HNSW_PQ and AUTOINDEX, and FAISS where its "
-    "text names one of these (`IVF64,Flat`, `HNSW16,SQ8`); IVF_FLAT_CC, IVF_SQ_CC, "
-    "HNSW_PRQ, DISKANN, AISAQ and GPU_* are refused (3000); those of scalars and JSON "
-    "paths are checked, kept and told, and filters scan columns",
+    "CreateIndex": "FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, HNSW, "
+    "HNSW_SQ, HNSW_PQ, BIN_FLAT, BIN_IVF_FLAT, SPARSE_INVERTED_INDEX, SPARSE_WAND and "
+    "AUTOINDEX, and FAISS where its text names one of those of numbers (`IVF64,Flat`, "
+    "`HNSW16,SQ8`); IVF_FLAT_CC, IVF_SQ_CC, HNSW_PRQ, DISKANN, AISAQ, MINHASH_LSH and "
+    "GPU_* are refused (3000); those of scalars and JSON paths are checked, kept and "
+    "told, and filters scan columns",
     "Delete": "a filter that is not of keys needs a loaded collection",
     "DescribeCollection": "an unknown name has code 100 and error code 4",
     "Flush": "complete when it is answered; no rate limit",

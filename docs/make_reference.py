@@ -45,15 +45,15 @@ def data_types() -> str:
         return "yes" if yes else ""
 
     return table(
-        ["type", "number", "primary key", "null", "default", "in an array"],
+        ["type", "number", "primary key", "default", "in an array", "metrics"],
         (
             (
                 f"`{dtype.name}`",
                 int(dtype),
                 mark(row.can_be_pk),
-                mark(row.can_be_nullable),
                 mark(row.can_default),
                 mark(row.can_be_element),
+                ", ".join(row.vector.metrics) if row.vector else "",
             )
             for dtype, row in TYPES.items()
         ),

@@ -114,6 +114,7 @@ class _ForgetfulIndex:
     raw_rows = None
     visits_lists = True
     is_lossy = False
+    is_exact = False
     full_effort = 16
 
     def __init__(self, rows: int, enough: int) -> None:

@@ -238,7 +238,7 @@ def test_bad_levels(level: Any) -> None:
         parse_search_params("AUTOINDEX", {"level": level}, 10)
 
 
-@pytest.mark.parametrize("name", ["hnsw", "Flat", "ANNOY", "BIN_FLAT"])
+@pytest.mark.parametrize("name", ["hnsw", "Flat", "ANNOY", "BIN_PQ"])
 def test_unknown_index_types(name: str) -> None:
     """Names are case-sensitive; unknown ones are refused with Milvus' text."""
     with pytest.raises(InvalidParameter) as caught:

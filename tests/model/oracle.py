@@ -31,12 +31,16 @@ STORED = tuple(name for name in SCALARS if name != "color")
 
 
 def schema_of(key_type: DataType) -> CollectionSchema:
-    """One field of every kind; ``color`` goes into the dynamic field."""
+    """One field of every kind; ``color`` goes into the dynamic field.
+
+    Where keys are texts, rows may lack a vector.
+    """
     length = 64 if key_type is DataType.VARCHAR else None
+    no_vector = key_type is DataType.VARCHAR
     return CollectionSchema(
         (
             FieldSchema("id", key_type, is_primary=True, max_length=length),
-            FieldSchema("vector", DataType.FLOAT_VECTOR, dim=DIM),
+            FieldSchema("vector", DataType.FLOAT_VECTOR, dim=DIM, nullable=no_vector),
             FieldSchema("owner", DataType.INT16),
             FieldSchema("topic", DataType.INT64),
             FieldSchema("level", DataType.INT8, nullable=True),
@@ -61,7 +65,7 @@ class Row:
     key: Key
     partition: str
     order: int
-    vector: np.ndarray[Any, Any]
+    vector: np.ndarray[Any, Any] | None
     values: Values
 
 
@@ -116,7 +120,7 @@ class Oracle:
         rows = []
         for given in update.rows:
             old = newest.get(given.key)
-            if old is None and not set(update.names) >= REQUIRED:
+            if old is None and not set(update.names) >= required_of(given.key):
                 return None
             row = self._changed(update, given, old)
             if len(row.values["tags"]) > CAPACITY:
@@ -137,12 +141,12 @@ class Oracle:
             if name == "color" and value is None:
                 continue  # a key that a row does not name
             values[name] = value
-        has_vector = old is None or "vector" in update.names
+        kept_vector = None if old is None else old.vector
         return Row(
             given.key,
             update.partition or "_default",
             given.order,
-            given.vector if has_vector else old.vector,
+            given.vector if "vector" in update.names else kept_vector,
             values,
         )
 
@@ -182,6 +186,11 @@ class Oracle:
     def count(self, where: Filter = Filter(), partitions: Sequence[str] = ()) -> int:
         """Every row that a filter lets pass, older rows of a key included."""
         return sum(where.passes(_named(r)) for r in self.within(partitions))
+
+
+def required_of(key: Key) -> set[str]:
+    """Fields that a new row must have, besides its key."""
+    return set(REQUIRED) - {"vector"} if isinstance(key, str) else set(REQUIRED)
 
 
 def _named(row: Row) -> Values:

@@ -65,17 +65,22 @@ def draw_rows(
     partition: str,
     owner: int = 0,
 ) -> list[Row]:
-    """New rows of these keys; vectors are never zero and never alike."""
+    """New rows of these keys; vectors are never zero and never alike, some are none."""
     return [
         Row(
             key,
             partition,
             next(oracle.counter),
-            rng.normal(size=DIM).astype(np.float32),
+            _draw_vector(rng, key),
             draw_values(rng, owner),
         )
         for key in keys
     ]
+
+
+def _draw_vector(rng: np.random.Generator, key: Key) -> np.ndarray | None:
+    vector = rng.normal(size=DIM).astype(np.float32)
+    return None if isinstance(key, str) and rng.random() < 0.2 else vector
 
 
 def draw_update(
@@ -97,9 +102,10 @@ def draw_update(
 
 def columns_of(rows: list[Row], *, use_default: bool = False) -> dict[str, Any]:
     """The rows as columns for insert; ``label`` is left out to get its default."""
+    vectors = [row.vector for row in rows]
     columns: dict[str, Any] = {
         "id": [row.key for row in rows],
-        "vector": np.stack([row.vector for row in rows]),
+        "vector": vectors if any(v is None for v in vectors) else np.stack(vectors),
     }
     for name in rows[0].values:
         if not (name == "label" and use_default):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from elanus.errors import InvalidParameter
 from elanus.schema.types import DataType
+from elanus.schema.vectors import VectorColumn, no_vectors
 from elanus.server.grpc import decode_rows
 from elanus.server.grpc.decode_rows import column_from_message
 from elanus.server.grpc.encode_rows import column_bytes
@@ -144,13 +145,15 @@ def test_vectors_survive_both_ways(data: st.DataObject) -> None:
     )
     matrix = np.array(flat, np.float32).reshape(-1, dim)
     some = None if valid.all() else valid
-    column = OutputColumn("v", DataType.FLOAT_VECTOR, matrix, dim=dim, valid=some)
+    held = VectorColumn(matrix, some)
+    column = OutputColumn("v", DataType.FLOAT_VECTOR, held, dim=dim)
     reply = FieldData.FromString(column_bytes(column))
     assert reply.vectors.dim == dim
     read = column_from_message(reply)
-    assert isinstance(read.values, np.ndarray)
-    assert read.values.tobytes() == matrix.tobytes()
-    assert read.values.shape == matrix.shape
+    assert isinstance(read.values, VectorColumn)
+    assert isinstance(read.values.rows, np.ndarray)
+    assert read.values.rows.tobytes() == matrix.tobytes()
+    assert read.values.rows.shape == matrix.shape
     assert read.n_rows == len(valid)
 
 
@@ -158,13 +161,13 @@ def test_vectors_survive_both_ways(data: st.DataObject) -> None:
 def test_a_column_without_rows_keeps_its_kind(dtype: DataType) -> None:
     """Clients look at the payload of an empty column, so it is there."""
     values: Any = pa.nulls(0)
-    if dtype is DataType.FLOAT_VECTOR:
-        values = np.empty((0, 4), np.float32)
-    column = OutputColumn("f", dtype, values, element_type=DataType.INT8, dim=4)
+    if dtype.is_vector:
+        values = no_vectors(dtype.vector, 8)
+    column = OutputColumn("f", dtype, values, element_type=DataType.INT8, dim=8)
     reply = FieldData.FromString(column_bytes(column))
-    if dtype is DataType.FLOAT_VECTOR:
-        assert reply.vectors.WhichOneof("data") == "float_vector"
-        assert reply.vectors.dim == 4
+    if dtype.is_vector:
+        assert reply.vectors.WhichOneof("data") == dtype.vector.slot
+        assert reply.vectors.dim == (1 if dtype.vector.is_sparse else 8)
     else:
         assert (
             reply.scalars.WhichOneof("data")

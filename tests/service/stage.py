@@ -16,6 +16,7 @@ from elanus.config import Settings
 from elanus.engine.write.jobs import InlineLauncher
 from elanus.schema.schema import CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
+from elanus.schema.vectors import VectorColumn
 from elanus.service import replies as a
 from elanus.service import requests as r
 from elanus.service.core import Core
@@ -57,7 +58,7 @@ def column(
 ) -> r.ColumnData:
     """A column as a wire would decode it."""
     if dtype is DataType.FLOAT_VECTOR:
-        held: Any = np.asarray(values, np.float32)
+        held: Any = VectorColumn(np.asarray(values, np.float32))
     else:
         held = pa.array(values, dtype.row.arrow)
     is_dynamic = name == "$meta"
@@ -235,6 +236,6 @@ def by_name(columns: tuple[a.OutputColumn, ...]) -> Mapping[str, list[Any]]:
     return {
         c.name: c.values.to_pylist()
         if isinstance(c.values, pa.Array)
-        else c.values.tolist()
+        else c.values.rows.tolist()
         for c in columns
     }

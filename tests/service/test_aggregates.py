@@ -12,6 +12,7 @@ import pytest
 from elanus.errors import ElanusError
 from elanus.schema.schema import CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
+from elanus.schema.vectors import VectorColumn
 from elanus.service import requests as r
 from service.stage import DIM, Stage, by_name, query_request
 
@@ -52,7 +53,7 @@ def columns(rows: list[dict[str, Any]]) -> tuple[r.ColumnData, ...]:
         "price": ("float_data", pa.array([row["price"] for row in rows], pa.float32())),
         "flag": ("bool_data", pa.array([True] * len(rows))),
         "info": ("json_data", pa.array([b"{}"] * len(rows), pa.large_binary())),
-        "vector": ("float_vector", np.ones((len(rows), DIM), np.float32)),
+        "vector": ("float_vector", VectorColumn(np.ones((len(rows), DIM), "<f4"))),
     }
     return tuple(
         r.ColumnData(name, int(SCHEMA.by_name[name].dtype), slot, values)

@@ -144,7 +144,7 @@ def test_an_answer_without_rows_has_its_columns(filled: Stage) -> None:
     names = [c.name for c in found.columns]
     assert names == ["id", "topic", "title", "vector"]
     assert [c.dtype for c in found.columns][-1] is DataType.FLOAT_VECTOR
-    assert found.columns[-1].values.shape == (0, 4)
+    assert found.columns[-1].values.rows.shape == (0, 4)
     nothing = filled.search(QUERIES, filter="id < 0", output_fields=("vector", "title"))
     assert nothing.counts.tolist() == [0, 0, 0]
     assert [len(c.values) for c in nothing.columns] == [0, 0]

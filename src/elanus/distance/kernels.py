@@ -1,25 +1,29 @@
-"""Exact distances between queries and rows, and the rows nearest by them.
+"""Exact distances between vectors of numbers, and the rows nearest by them.
 
 Rows come as a :class:`VectorBlock`, whole or by offset. The same pair gives the same
 float32 whichever way it is asked for: matrix products only pick candidates, which are
-then measured again by the kernel that single queries use.
+then measured again by the kernel that single queries use. Rows stored in two bytes or
+one a value are brought to float32 a piece at a time, never all of them.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from elanus.distance.metrics import Floats, Metric
 from elanus.distance.native import faiss, use_one_thread
 from elanus.distance.topk import Offsets, TopK, merge, select, sort_ties
+from elanus.schema.vectors import Matrix, VectorRows, as_floats, rows_per_chunk
 
 # From this many queries on, a matrix product beats one scan per query (measured on
 # 100,000 x 384; it is also where faiss itself switches to BLAS).
 _BATCH_QUERIES = 20
-# Rows gathered at a time for a batch: 16,384 x 768 float32 is 48 MiB.
+# Float32 rows gathered at a time for a batch: 16,384 x 768 are 48 MiB.
 _GATHER_ROWS = 16_384
 _SAFE_SQUARE = (1e-30, 1e30)
 # Extra candidates of a batch that are measured again.
@@ -31,19 +35,22 @@ class VectorBlock:
     """Rows to be compared by one metric.
 
     Attributes:
-        vectors: (n, dim) float32, C. Rows of a mapped index may lie at any byte, and
-            NumPy copies such a matrix whole before it computes: use the kernels.
+        vectors: (n, dim), C, float32 or a narrower type as it is stored. Rows of a
+            mapped index may lie at any byte, and NumPy copies such a matrix whole
+            before it computes: use the kernels.
         metric: how they are compared.
         inverse_norms: (n,) float32, 1 / length of each row (0 for a zero row) where
             COSINE is asked of rows that are not of unit length; ``None`` otherwise.
     """
 
-    vectors: Floats
+    vectors: Matrix
     metric: Metric
     inverse_norms: Floats | None = None
 
+    matches_all = True
+
     @classmethod
-    def of(cls, vectors: Floats, metric: Metric) -> VectorBlock:
+    def of(cls, vectors: Matrix, metric: Metric) -> VectorBlock:
         """A block of rows as the user gave them; COSINE reads them once for lengths."""
         norms = inverse_norms(vectors) if metric.row.normalises else None
         return cls(vectors, metric, norms)
@@ -58,9 +65,42 @@ class VectorBlock:
         """Dimensions of a row."""
         return int(self.vectors.shape[1])
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether rows are stored in fewer bytes than float32."""
+        return self.vectors.dtype != np.float32
 
-def inverse_norms(vectors: Floats) -> Floats:
+    def compared(self, rows: slice | Offsets) -> Floats:
+        """Some rows as they are compared: float32, at unit length for COSINE."""
+        vectors = as_floats(self.vectors[rows])
+        if self.inverse_norms is None:
+            return vectors
+        return vectors * self.inverse_norms[rows][:, None]
+
+    def distances_at(self, queries: Floats, offsets: Offsets) -> Floats:
+        """See :func:`distances_at`."""
+        return distances_at(queries, self, offsets)
+
+    def nearest_all(self, queries: Floats, k: int) -> TopK:
+        """See :func:`nearest_all`."""
+        return nearest_all(queries, self, k)
+
+    def nearest_at(self, queries: Floats, offsets: Offsets, k: int) -> TopK:
+        """See :func:`nearest_at`."""
+        return nearest_at(queries, self, offsets, k)
+
+
+def inverse_norms(vectors: Matrix) -> Floats:
     """1 / Euclidean length of each row, (n,) float32; 0 for a zero row."""
+    if vectors.dtype != np.float32 and len(vectors):
+        step = rows_per_chunk(vectors.shape[1])
+        pieces = range(0, len(vectors), step)
+        parts = [_inverse(as_floats(vectors[i : i + step])) for i in pieces]
+        return np.concatenate(parts)
+    return _inverse(vectors)
+
+
+def _inverse(vectors: Floats) -> Floats:
     squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
     norms = np.sqrt(squares)
     inverse = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
@@ -78,8 +118,13 @@ def normalised(vectors: Floats) -> Floats:
     return scaled
 
 
-def prepared_queries(queries: Floats, metric: Metric) -> Floats:
-    """The queries as the kernels and indexes take them: (nq, dim) float32, C."""
+def prepared_queries(queries: VectorRows, metric: Metric) -> Any:
+    """The queries as the kernels and indexes take them: (nq, dim) float32, C.
+
+    Queries that are no numbers (bits, sparse rows) are ready as they are.
+    """
+    if not isinstance(queries, np.ndarray) or queries.dtype == np.uint8:
+        return queries
     ready = np.ascontiguousarray(queries, dtype=np.float32)
     if not metric.row.normalises:
         return ready
@@ -109,6 +154,13 @@ def distances_at(queries: Floats, block: VectorBlock, offsets: Offsets) -> Float
     count = len(offsets)
     distances = np.empty((len(queries), count), np.float32)
     if not count:
+        return distances
+    if block.is_narrow:
+        for start, local in _widened(block, offsets):
+            every = np.arange(local.rows, dtype=np.int64)
+            distances[:, start : start + local.rows] = distances_at(
+                queries, local, every
+            )
         return distances
     kernel = (
         faiss.fvec_L2sqr_by_idx
@@ -151,6 +203,8 @@ def nearest_all(queries: Floats, block: VectorBlock, k: int) -> TopK:
     wanted = min(k, block.rows)
     if wanted == 0 or not len(queries):
         return TopK.empty(len(queries), k)
+    if block.is_narrow:
+        return _gathered(queries, block, np.arange(block.rows, dtype=np.int64), k)
     if len(queries) < _BATCH_QUERIES:
         return _scan(queries, block, wanted).resized(k)
     if block.inverse_norms is not None and block.rows > _GATHER_ROWS:
@@ -168,7 +222,8 @@ def nearest_at(queries: Floats, block: VectorBlock, offsets: Offsets, k: int) ->
     wanted = min(k, len(offsets))
     if wanted == 0 or not len(queries):
         return TopK.empty(len(queries), k)
-    if len(queries) >= _BATCH_QUERIES and len(offsets) > wanted:
+    is_batch = len(queries) >= _BATCH_QUERIES and len(offsets) > wanted
+    if is_batch or block.is_narrow:
         return _gathered(queries, block, offsets, k)
     if block.inverse_norms is not None:
         return select(distances_at(queries, block, offsets), k, offsets)
@@ -247,11 +302,21 @@ def _product_error(queries: Floats, block: VectorBlock) -> Floats:
 def _gathered(queries: Floats, block: VectorBlock, offsets: Offsets, k: int) -> TopK:
     """Copy the wanted rows together, a piece at a time, and search the pieces."""
     parts = []
-    for start in range(0, len(offsets), _GATHER_ROWS):
-        piece = offsets[start : start + _GATHER_ROWS]
-        norms = None if block.inverse_norms is None else block.inverse_norms[piece]
-        local = VectorBlock(block.vectors[piece], block.metric, norms)
+    for start, local in _widened(block, offsets):
         found = nearest_all(queries, local, k)
+        piece = offsets[start : start + local.rows]
         named = np.where(found.offsets < 0, -1, piece[found.offsets])
         parts.append(TopK(named, found.distances))
     return parts[0] if len(parts) == 1 else merge(parts, k).rows
+
+
+def _widened(block: VectorBlock, offsets: Offsets) -> Iterator[tuple[int, VectorBlock]]:
+    """Some rows as float32, a piece at a time, and where in ``offsets`` it begins."""
+    step = rows_per_chunk(block.dim) if block.is_narrow else _GATHER_ROWS
+    for start in range(0, len(offsets), step):
+        piece = offsets[start : start + step]
+        rows: slice | Offsets = piece
+        if int(piece[-1]) - int(piece[0]) == len(piece) - 1:
+            rows = slice(int(piece[0]), int(piece[-1]) + 1)
+        norms = None if block.inverse_norms is None else block.inverse_norms[rows]
+        yield start, VectorBlock(as_floats(block.vectors[rows]), block.metric, norms)

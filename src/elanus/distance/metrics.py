@@ -1,8 +1,9 @@
 """One row per metric: its sign, and whether vectors are brought to unit length.
 
 Inside Elanus smaller is nearer: the distance of L2 is the squared Euclidean distance,
-that of IP and COSINE the negated similarity. :func:`scores_from_distances` and its
-inverse are the only place where the two meet.
+that of HAMMING the number of bits that differ, that of JACCARD one minus the share of
+common bits, that of IP and COSINE the negated similarity.
+:func:`scores_from_distances` and its inverse are the only place where the two meet.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elanus.errors import InvalidParameter
+from elanus.schema.types import DataType
 
 Floats = npt.NDArray[np.float32]
 
@@ -33,11 +35,13 @@ class MetricRow:
 
 
 class Metric(StrEnum):
-    """Milvus' metric names for float vectors, upper-case as they are echoed."""
+    """Milvus' metric names, upper-case as they are echoed."""
 
     L2 = "L2"
     IP = "IP"
     COSINE = "COSINE"
+    HAMMING = "HAMMING"
+    JACCARD = "JACCARD"
 
     @property
     def row(self) -> MetricRow:
@@ -45,26 +49,41 @@ class Metric(StrEnum):
         return METRICS[self]
 
     @classmethod
-    def from_name(cls, name: str) -> Metric:
-        """The metric called ``name`` in any case.
+    def from_name(
+        cls, name: str, dtype: DataType = DataType.FLOAT_VECTOR, default: str = ""
+    ) -> Metric:
+        """The metric called ``name`` in any case, for vectors of a type.
+
+        Args:
+            default: used where no name is given.
 
         Raises:
-            InvalidParameter: float vectors have no such metric; use L2, IP or COSINE.
+            InvalidParameter: such vectors have no such metric.
         """
-        try:
-            return cls(name.upper())
-        except ValueError:
-            raise InvalidParameter(
-                f"float vector index does not support metric type: {name}",
-                expected="valid index params",
-                actual="invalid index params",
-            ) from None
+        wanted = (name or default).upper()
+        if wanted in dtype.vector.metrics:
+            return cls(wanted)
+        raise InvalidParameter(
+            _complaint(dtype, name),
+            expected="valid index params",
+            actual="invalid index params",
+        )
+
+
+def _complaint(dtype: DataType, name: str) -> str:
+    if dtype.vector.is_sparse:
+        return "only IP&BM25 is the supported metric type for sparse index"
+    kinds = {DataType.BINARY_VECTOR: "binary", DataType.INT8_VECTOR: "int"}
+    kind = kinds.get(dtype, "float")
+    return f"{kind} vector index does not support metric type: {name}"
 
 
 METRICS: dict[Metric, MetricRow] = {
     Metric.L2: MetricRow(larger_is_better=False, normalises=False),
     Metric.IP: MetricRow(larger_is_better=True, normalises=False),
     Metric.COSINE: MetricRow(larger_is_better=True, normalises=True),
+    Metric.HAMMING: MetricRow(larger_is_better=False, normalises=False),
+    Metric.JACCARD: MetricRow(larger_is_better=False, normalises=False),
 }
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from elanus.database.alteration import add_field, drop_field, set_ttl
 from elanus.database.database import Database as Core
 from elanus.distance.metrics import Metric
-from elanus.embedded.rows import columns_from, query_matrix
+from elanus.embedded.rows import columns_from, queries_from
 from elanus.engine.collection import Collection as Engine
 from elanus.engine.definition import DEFAULT_PARTITION, IndexDefinition
 from elanus.engine.read.output import output_columns
@@ -22,7 +22,7 @@ from elanus.engine.read.search import SearchHits
 from elanus.engine.version import Version
 from elanus.engine.write.array_ops import FieldOp
 from elanus.errors import ClosedError, InvalidParameter
-from elanus.index.registry import index_kind
+from elanus.index.registry import index_kind_for
 from elanus.schema import limits
 from elanus.schema.arrays import array_of
 from elanus.schema.schema import CollectionSchema, FieldSchema
@@ -98,7 +98,9 @@ class Reader:
         """The rows nearest to each query vector.
 
         Args:
-            query: (dim,) or (nq, dim), anything NumPy takes as float32.
+            query: (dim,) or (nq, dim), anything NumPy takes as numbers; for bits also
+                ``bytes``, for sparse vectors a dict of value by index; or a list of
+                these.
             limit: rows per query, 1 to 16384. A query that has ``limit`` matching rows
                 gets ``limit`` rows.
             filter: an expression such as ``"topic in [3, 7]"``.
@@ -124,7 +126,7 @@ class Reader:
             **options,
         )
         plan = self._engine.plan_search(request)
-        queries = query_matrix(plan.field, query)
+        queries = queries_from(plan.field, query)
         if len(queries) > limits.NQ:
             raise InvalidParameter(
                 f"nq [{len(queries)}] is invalid, nq (number of search vector per "
@@ -214,7 +216,7 @@ class Reader:
         """How a search was done in each segment: strategy, numbers and reason."""
         request = SearchRequest(limit=limit, filter=filter, params=params, **options)
         plan = self._engine.plan_search(request)
-        queries = query_matrix(plan.field, query)
+        queries = queries_from(plan.field, query)
         hits = self._engine.search(self._version(), plan, queries)
         return [
             {
@@ -386,17 +388,20 @@ class Collection(Reader):
         Searches scan exactly until then. :meth:`optimize` waits for it.
 
         Args:
-            index_type: FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, HNSW,
-                HNSW_SQ, HNSW_PQ or AUTOINDEX.
-            metric: L2, IP or COSINE; the collection's when empty.
+            index_type: AUTOINDEX for all vectors; of numbers FLAT, IVF_FLAT, IVF_SQ8,
+                IVF_PQ, IVF_RABITQ, SCANN, HNSW, HNSW_SQ, HNSW_PQ; of bits BIN_FLAT,
+                BIN_IVF_FLAT; of sparse vectors SPARSE_INVERTED_INDEX. Int8 vectors
+                take those that begin with HNSW.
+            metric: L2, IP or COSINE; of bits HAMMING or JACCARD, of sparse vectors IP;
+                the collection's when empty.
             params: build parameters, such as ``{"M": 16, "efConstruction": 200}``.
 
         Raises:
             InvalidParameter: the type, metric or a parameter is not allowed.
         """
         chosen = vector_field(self.schema, field)
-        metric = metric or self._engine.definition.metric_of(chosen.id)
-        kind = index_kind(index_type)
+        metric = metric or self._engine.definition.metric_of(chosen)
+        kind = index_kind_for(index_type, chosen.dtype)
         given = dict(params or {})
         kind.resolve(given, 0, chosen.dim or 0)
         self._core.create_index(
@@ -405,7 +410,7 @@ class Collection(Reader):
                 name=name or chosen.name,
                 field_id=chosen.id,
                 index_type=kind.name,
-                metric=Metric.from_name(metric).value,
+                metric=Metric.from_name(metric, chosen.dtype).value,
                 params=given,
             ),
         )

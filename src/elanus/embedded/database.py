@@ -75,7 +75,7 @@ class Database:
         schema: CollectionSchema | Sequence[FieldSchema] | None = None,
         *,
         dim: int | None = None,
-        metric: str = "COSINE",
+        metric: str = "",
         **options: Unpack[CollectionOptions],
     ) -> Collection:
         """Create a collection, from a schema or just from a dimension.
@@ -86,7 +86,8 @@ class Database:
 
         Args:
             schema: all fields; then ``dim``, ``id_type`` and ``auto_id`` are not used.
-            metric: L2, IP or COSINE, until an index says otherwise.
+            metric: until an index says otherwise; COSINE when empty, of bits HAMMING,
+                of sparse vectors IP.
             options: see :class:`CollectionOptions`.
 
         Raises:
@@ -101,12 +102,17 @@ class Database:
             dynamic = True if dynamic is None else dynamic
         elif not isinstance(schema, CollectionSchema):
             schema = CollectionSchema(tuple(schema))
-        checked = Metric.from_name(metric).value
+        metrics = {
+            f.name.strip(): Metric.from_name(
+                metric, f.dtype, f.dtype.vector.metrics[0]
+            ).value
+            for f in schema.vectors
+        }
         new = NewCollection(
             name,
             schema,
             bool(dynamic),
-            {f.name.strip(): checked for f in schema.vectors},
+            metrics,
             is_loaded=True,
             partitions=options.get("partitions", 0),
         )

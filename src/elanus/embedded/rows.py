@@ -1,4 +1,4 @@
-"""What a user hands over as data or queries → columns by name, and query matrices."""
+"""What a user hands over as data or queries → columns by name, and query vectors."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from elanus.errors import InvalidParameter
-from elanus.schema.codecs import check_finite
-from elanus.schema.columns import Vectors
 from elanus.schema.schema import FieldSchema
+from elanus.schema.vector_codecs import query_rows
+from elanus.schema.vectors import VectorRows
 
 
 def columns_from(data: Any) -> Mapping[str, Any]:
@@ -57,38 +57,16 @@ def columns_from_rows(rows: Sequence[Any]) -> dict[str, list[Any]]:
     return {name: [row.get(name) for row in rows] for name in names}
 
 
-def query_matrix(field: FieldSchema, query: Any) -> Vectors:
-    """One or several query vectors as (nq, dim) float32, C, finite.
+def queries_from(field: FieldSchema, query: Any) -> VectorRows:
+    """One or several query vectors, as a search of the field takes them.
 
     Raises:
-        InvalidParameter: wrong shape or dimension, not numbers, NaN or infinite.
+        InvalidParameter: wrong shape or dimension, or a value that cannot be compared.
     """
-    if type(query) is np.ndarray and query.dtype == np.float32:
-        matrix = query
-    else:
-        matrix = _as_floats(query)
-    if matrix.ndim < 2:
-        matrix = matrix.reshape(1, -1)
-    if matrix.ndim != 2 or matrix.shape[1] != field.dim:
-        raise InvalidParameter(
-            f"vector dimension mismatch, expected vector size(byte) "
-            f"{4 * (field.dim or 0)}, actual {4 * matrix.shape[-1]}"
-        )
-    if not len(matrix):
+    rows = query_rows(field, query)
+    if not len(rows):
         raise InvalidParameter(
             "nq [0] is invalid, nq (number of search vector per search request) should "
             "be in range [1, 16384], but got 0"
         )
-    matrix = np.ascontiguousarray(matrix)
-    check_finite(matrix)
-    return matrix
-
-
-def _as_floats(query: Any) -> Vectors:
-    try:
-        with np.errstate(over="ignore"):  # what overflows is infinite: refused later
-            return np.asarray(query, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise InvalidParameter(
-            f"a query is not a vector of numbers: {error}"
-        ) from error
+    return rows

@@ -40,8 +40,8 @@ from elanus.engine.write.partial import FieldOps, merged_record, partial_rows
 from elanus.engine.write.records import Record
 from elanus.errors import ClosedError, InvalidParameter, QueryPlanError
 from elanus.expr.predicate import Predicate
-from elanus.schema.columns import Vectors
 from elanus.schema.schema import CollectionSchema
+from elanus.schema.vectors import VectorRows
 
 CACHED_PLANS = 512
 
@@ -276,9 +276,9 @@ class Collection:
         return plan
 
     def search(
-        self, version: Version, plan: SearchPlan, queries: Vectors
+        self, version: Version, plan: SearchPlan, queries: VectorRows
     ) -> SearchHits:
-        """Run a search; queries are (nq, dim) float32, C, finite.
+        """Run a search; queries as :func:`elanus.engine.read.search.search` has it.
 
         Raises:
             CorruptionError: a column file is damaged; the message names it.
@@ -294,8 +294,8 @@ class Collection:
         plan = plan_query(self._definition, request)
         return query(version, plan, self._rng_for(plan.predicate))
 
-    def rank(self, version: Version, plan: SearchPlan, query: Vectors) -> Ranking:
-        """Every row that a search could return, nearest first; query is (1, dim).
+    def rank(self, version: Version, plan: SearchPlan, query: VectorRows) -> Ranking:
+        """Every row that a search could return, nearest first, for one query.
 
         Raises:
             CorruptionError: a column file is damaged; the message names it.

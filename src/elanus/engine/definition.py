@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from elanus.errors import InvalidParameter, PartitionNotFound
-from elanus.schema.schema import CollectionSchema
+from elanus.schema.schema import CollectionSchema, FieldSchema
 
 DEFAULT_PARTITION = "_default"
 DEFAULT_DATABASE = "default"
@@ -20,6 +20,11 @@ DEFAULT_DATABASE_ID = 1
 DEFAULT_KEYED_PARTITIONS = 16
 TTL_SECONDS = "collection.ttl.seconds"
 ALLOW_INSERT_AUTO_ID = "allow_insert_auto_id"
+# Indexes in name only: what they promise is an exact scan, or one of bits is quickest.
+_SCANS = frozenset(
+    [("FLAT", metric) for metric in ("L2", "IP", "COSINE")]
+    + [(kind, m) for kind in ("BIN_FLAT", "AUTOINDEX") for m in ("HAMMING", "JACCARD")]
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class IndexDefinition:
     @property
     def is_built(self) -> bool:
         """Whether segments get files for it: an exact scan needs none."""
-        return bool(self.metric) and self.index_type != "FLAT"
+        return bool(self.metric) and (self.index_type, self.metric) not in _SCANS
 
     def asks_the_same_as(self, other: IndexDefinition) -> bool:
         """Whether two definitions differ in nothing but number and spelling."""
@@ -225,12 +230,12 @@ class CollectionDefinition:
         """Hybrid timestamp of a partition's creation."""
         return self.partition_ts.get(partition_id, self.created_ts)
 
-    def metric_of(self, field_id: int) -> str:
+    def metric_of(self, field: FieldSchema) -> str:
         """The metric a field is searched with: its index's, else the default."""
-        index = self.indexes.get(field_id)
+        index = self.indexes.get(field.id)
         if index is not None:
             return index.metric
-        return self.default_metrics.get(field_id, "COSINE")
+        return self.default_metrics.get(field.id, field.dtype.vector.metrics[0])
 
     def to_bytes(self) -> bytes:
         """The catalog record's body, JSON."""

@@ -19,6 +19,8 @@ from elanus.distance.kernels import VectorBlock
 from elanus.distance.metrics import Floats, Metric
 from elanus.distance.topk import Offsets, TopK
 from elanus.errors import Cancelled
+from elanus.schema.sparse import SparseRows
+from elanus.schema.vectors import Matrix, VectorRows
 
 BITS = npt.NDArray[np.uint8]
 _SKETCH = ".sketch"
@@ -171,7 +173,7 @@ class BuildRequest:
     """One index to build.
 
     Attributes:
-        vectors: (rows, dim) float32, C, finite; may be mapped, is only read.
+        vectors: as the segment stores them, finite; may be mapped, are only read.
         metric: how rows are compared.
         params: build parameters as the user gave them; checked by the kind.
         index_type: the name the user gave, echoed in the meta.
@@ -181,7 +183,7 @@ class BuildRequest:
         is_cancelled: asked between chunks of work.
     """
 
-    vectors: Floats
+    vectors: VectorRows
     metric: Metric
     params: Mapping[str, Any] = field(default_factory=dict)
     index_type: str = ""
@@ -196,9 +198,18 @@ class BuildRequest:
         return len(self.vectors)
 
     @property
+    def matrix(self) -> Matrix:
+        """The rows of a build over anything but sparse vectors."""
+        assert isinstance(self.vectors, np.ndarray)
+        return self.vectors
+
+    @property
     def dim(self) -> int:
-        """Dimensions of a row."""
-        return int(self.vectors.shape[1])
+        """Dimensions of a row; 0 for sparse ones."""
+        if isinstance(self.vectors, SparseRows):
+            return 0
+        per_value = 8 if self.vectors.dtype == np.uint8 else 1
+        return int(self.vectors.shape[1]) * per_value
 
     def step(self, share: float) -> None:
         """Report progress and stop here if the caller wants that.
@@ -252,13 +263,19 @@ class VectorIndex(Protocol):
         """Whether the index's own distances are approximate."""
         ...
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether a search finds whatever there is, however it is filtered."""
+        ...
+
     def search(
-        self, queries: Floats, limit: int, effort: int, allowed: Allowed | None
+        self, queries: Any, limit: int, effort: int, allowed: Allowed | None
     ) -> TopK:
         """The rows the index finds nearest; fewer than ``limit`` may come back.
 
         Args:
-            queries: (nq, dim) float32, C, of unit length for COSINE.
+            queries: of numbers (nq, dim) float32, C, of unit length for COSINE;
+                otherwise as the rows.
             limit: places wanted, at least 1.
             effort: ``ef`` or ``nprobe``; ignored by kinds without one.
             allowed: rows that may be returned.
@@ -267,7 +284,7 @@ class VectorIndex(Protocol):
 
 
 class IndexKind(Protocol):
-    """A way to index float vectors: one line of the registry."""
+    """A way to index vectors: one line of the registry."""
 
     @property
     def name(self) -> str:

@@ -17,11 +17,13 @@ from elanus.distance.kernels import VectorBlock, nearest_candidates, normalised
 from elanus.distance.metrics import Floats, Metric
 from elanus.distance.topk import NO_ROW, Offsets, TopK
 from elanus.index.base import Allowed, Calibration, VectorIndex
+from elanus.schema.vectors import as_floats
 
 TARGET_RECALL = 0.995
 CALIBRATED_LIMIT = 10
 SHARES = (0.9, 0.5, 0.3, 0.1, 0.03)
 _QUERIES = 64
+_CHUNK_ROWS = 16_384
 _LARGEST_MIX = 0.5
 _EFFORTS = (8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 _CANDIDATES = (32, 48, 64, 96, 112, 128, 160, 192, 256, 384, 512, 768, 1024, 2048, 4096)
@@ -117,22 +119,24 @@ def _efforts(index: VectorIndex) -> list[int]:
 
 def _sample_queries(block: VectorBlock, rng: np.random.Generator) -> Floats:
     """Mixtures of two random rows, (nq, dim) float32, C."""
-    first = block.vectors[rng.integers(0, block.rows, _QUERIES)]
-    second = block.vectors[rng.integers(0, block.rows, _QUERIES)]
+    first = as_floats(block.vectors[rng.integers(0, block.rows, _QUERIES)])
+    second = as_floats(block.vectors[rng.integers(0, block.rows, _QUERIES)])
     mix = rng.uniform(0.0, _LARGEST_MIX, (_QUERIES, 1)).astype(np.float32)
     queries = first * (1 - mix) + second * mix
     return normalised(queries) if block.metric.row.normalises else queries
 
 
 def _rough_distances(queries: Floats, block: VectorBlock) -> Floats:
-    """Distances to all rows by a matrix product, (nq, rows) float32."""
-    products: Floats = queries @ block.vectors.T
-    if block.inverse_norms is not None:
-        products *= block.inverse_norms
-    if block.metric is not Metric.L2:
-        return -products
-    squares: Floats = np.einsum("ij,ij->i", block.vectors, block.vectors)
-    return squares - 2 * products
+    """Distances to all rows by matrix products, (nq, rows) float32."""
+    distances = np.empty((len(queries), block.rows), np.float32)
+    for start in range(0, block.rows, _CHUNK_ROWS):
+        rows = block.compared(slice(start, start + _CHUNK_ROWS))
+        products: Floats = queries @ rows.T
+        if block.metric is Metric.L2:
+            squares: Floats = np.einsum("ij,ij->i", rows, rows)
+            products = 2 * products - squares
+        distances[:, start : start + _CHUNK_ROWS] = -products
+    return distances
 
 
 def _masked(

@@ -69,6 +69,15 @@ GRAPH_REFINE_TYPE = Choice(
     5,
     _REFINE_PROBLEM + "[sq4u, sq6, sq8, fp16, bf16, fp32, flat]",
 )
+ALGORITHMS = (
+    "TAAT_NAIVE",
+    "DAAT_WAND",
+    "DAAT_MAXSCORE",
+    "BLOCK_MAX_MAXSCORE",
+    "BLOCK_MAX_WAND",
+    "SINDI",
+)
+_SPARSE_KINDS = ("SPARSE_INVERTED_INDEX", "SPARSE_WAND")
 
 FACTORY_NAME = "faiss_index_name"
 # As faiss calls them; whichever the index has, the other changes nothing.
@@ -85,6 +94,10 @@ BUILD_PARAMETERS: dict[str, tuple[Parameter, ...]] = {
     "HNSW_SQ": (M, EF_CONSTRUCTION),
     "HNSW_PQ": (M, EF_CONSTRUCTION, GRAPH_PQ_M, PQ_NBITS),
     "FAISS": (),
+    "BIN_FLAT": (),
+    "BIN_IVF_FLAT": (NLIST,),
+    "SPARSE_INVERTED_INDEX": (),
+    "SPARSE_WAND": (),
     "AUTOINDEX": (),
 }
 # Those that are no numbers. What is found is measured on the rows themselves, so
@@ -107,6 +120,10 @@ EFFORT_PARAMETERS: dict[str, Parameter | None] = {
     "HNSW_SQ": EF,
     "HNSW_PQ": EF,
     "FAISS": None,
+    "BIN_FLAT": None,
+    "BIN_IVF_FLAT": NPROBE,
+    "SPARSE_INVERTED_INDEX": None,
+    "SPARSE_WAND": None,
     "AUTOINDEX": EF,
 }
 # Search parameters that are checked and change nothing, for the same reason.
@@ -115,6 +132,13 @@ REFINING_PARAMETERS: dict[str, tuple[Parameter | Factor, ...]] = {
     "SCANN": (REORDER_K,),
     "HNSW_SQ": (REFINE_K,),
     "HNSW_PQ": (REFINE_K,),
+}
+# Parameters of sparse kinds that are checked and change nothing: low, high, whether
+# the upper bound is allowed itself, and how Milvus writes the range.
+_RATIOS: dict[str, tuple[float, float, bool, str]] = {
+    "drop_ratio_build": (0.0, 1.0, False, "[0.000000, 1.000000)"),
+    "drop_ratio_search": (0.0, 1.0, False, "[0.000000, 1.000000)"),
+    "dim_max_score_ratio": (0.5, 1.3, True, "[0.500000, 1.300000]"),
 }
 
 
@@ -141,9 +165,38 @@ def parse_build_params(kind: str, given: Mapping[str, Any]) -> dict[str, int]:
         parsed[choice.name] = (
             choice.parse(given[choice.name]) if is_given else choice.default
         )
+    if kind in _SPARSE_KINDS:
+        _check_sparse_build(given)
     if kind == "AUTOINDEX" and set(given) - {"index_type", "metric_type"}:
         raise InvalidParameter("only metric type can be passed when use AutoIndex")
     return parsed
+
+
+def _check_sparse_build(given: Mapping[str, Any]) -> None:
+    algorithm = given.get("inverted_index_algo", ALGORITHMS[0])
+    if algorithm not in ALGORITHMS:
+        raise InvalidParameter(
+            f"sparse inverted index algo {algorithm} not found or not supported, "
+            f"supported: [{' '.join(ALGORITHMS)}]"
+        )
+    name = "drop_ratio_build"
+    if name in given:
+        try:
+            ratio = float(given[name])
+        except (TypeError, ValueError):
+            raise InvalidParameter(
+                f"invalid float value, key: '{name}', value: '{given[name]}'"
+            ) from None
+        problem = _ratio_problem(name, ratio)
+        if problem:
+            raise InvalidParameter(problem)
+
+
+def _ratio_problem(name: str, value: float) -> str | None:
+    low, high, is_closed, span = _RATIOS[name]
+    if low <= value < high or (is_closed and value == high):
+        return None
+    return f"Out of range in json: param '{name}' ({value}) should be in range {span}"
 
 
 def check_subquantizers(dim: int, m: int, of: str = "a vector") -> None:
@@ -181,6 +234,8 @@ def parse_search_params(
             _check_refining(refining, given[refining.name], limit)
     if kind == "FAISS":
         return SearchParams(_factory_effort(given))
+    if kind in _SPARSE_KINDS:
+        _check_sparse_search(given)
     if parameter is None:
         return SearchParams()
     if parameter.name not in given:
@@ -224,6 +279,21 @@ def _check_refining(parameter: Parameter | Factor, given: object, limit: int) ->
         problem = f"reorder_k({value}) should be larger than k({limit})"
     if problem:
         raise SearchParameterError(problem)
+
+
+def _check_sparse_search(given: Mapping[str, Any]) -> None:
+    for name in ("drop_ratio_search", "dim_max_score_ratio"):
+        if name not in given:
+            continue
+        value = given[name]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise SearchParameterError(
+                f"Type conflict in json: param '{name}' ({json.dumps(value)}) should "
+                f"be a number"
+            )
+        problem = _ratio_problem(name, float(value))
+        if problem:
+            raise SearchParameterError(problem)
 
 
 def _level(given: Mapping[str, Any]) -> int:

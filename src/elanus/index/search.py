@@ -18,15 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from elanus.distance.block import Block
 from elanus.distance.kernels import (
     VectorBlock,
-    nearest_all,
-    nearest_at,
     nearest_candidates,
     prepared_queries,
 )
 from elanus.distance.metrics import Floats
-from elanus.distance.topk import TopK
+from elanus.distance.topk import Offsets, TopK
 from elanus.index.base import Allowed, SearchParams, VectorIndex
 from elanus.index.calibration import lossy_candidates
 from elanus.index.strategy import (
@@ -38,6 +37,7 @@ from elanus.index.strategy import (
     raised_effort,
     unfiltered_strategy,
 )
+from elanus.schema.vectors import VectorRows
 
 # Standard deviations of the sketch's error between the last candidate and the last row
 # wanted: enough, and too few for more candidates to help.
@@ -45,9 +45,10 @@ _ENOUGH_MARGIN = 3.0
 _HOPELESS_MARGIN = 2.0
 _MORE_CANDIDATES = 4
 
-RowSource = Callable[[], VectorBlock]
+RowSource = Callable[[], Block]
 _ASKED_NOTHING = SearchParams()
 _NO_INDEX = Strategy(StrategyKind.EXACT, 0, "no index")
+_EXACT_INDEX = Strategy(StrategyKind.INDEX, 0, "the index is exact")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +58,43 @@ class SegmentVectors:
     Attributes:
         rows: gives the segment's rows; called only where the index does not hold them.
         index: the open index, if one is built.
+        present: row of the segment that each vector belongs to, ascending; ``None``
+            when every row has a vector. Block and index number the vectors.
     """
 
     rows: RowSource
     index: VectorIndex | None = None
+    present: Offsets | None = None
 
-    def block(self) -> VectorBlock:
+    def block(self) -> Block:
         """The rows from wherever they are already in memory."""
         held = None if self.index is None else self.index.raw_rows
         return self.rows() if held is None else held
 
+    def numbers(self) -> VectorBlock:
+        """The same of a field of numbers, which every lossy kind is of."""
+        block = self.block()
+        assert isinstance(block, VectorBlock)
+        return block
+
+    def allowed_vectors(self, allowed: Allowed | None) -> Allowed | None:
+        """The vectors of the rows that may be returned; ``None`` means all."""
+        if allowed is None or self.present is None:
+            return allowed
+        return Allowed(allowed.mask[self.present])
+
+    def rows_of(self, vectors: Offsets) -> Offsets:
+        """Which rows these vectors belong to; -1 stays."""
+        if self.present is None:
+            return vectors
+        if not len(self.present):
+            return np.full(vectors.shape, -1, np.int64)
+        return np.where(vectors < 0, -1, self.present[vectors])
+
 
 def search_rows(
     vectors: SegmentVectors,
-    queries: Floats,
+    queries: VectorRows,
     limit: int,
     allowed: Allowed | None = None,
     params: SearchParams = _ASKED_NOTHING,
@@ -79,14 +103,29 @@ def search_rows(
 
     Args:
         vectors: the segment's rows and index.
-        queries: (nq, dim) float32, finite; not normalised.
+        queries: as the field compares them, finite; not normalised.
         limit: rows wanted per query, at least 1.
         allowed: rows that may be returned; ``None`` means all.
         params: the user's effort.
 
     Returns:
-        Lists of exactly ``limit`` places; ``min(limit, allowed rows)`` are filled.
+        Lists of exactly ``limit`` places; ``min(limit, allowed rows)`` are filled, of
+        sparse rows those that match.
     """
+    if vectors.present is None:
+        return _search(vectors, queries, limit, allowed, params)
+    inside = vectors.allowed_vectors(allowed)
+    found, strategy = _search(vectors, queries, limit, inside, params)
+    return TopK(vectors.rows_of(found.offsets), found.distances), strategy
+
+
+def _search(
+    vectors: SegmentVectors,
+    queries: VectorRows,
+    limit: int,
+    allowed: Allowed | None,
+    params: SearchParams,
+) -> tuple[TopK, Strategy]:
     index = vectors.index
     if index is None:
         block = vectors.rows()
@@ -94,6 +133,8 @@ def search_rows(
         return _exact(block, ready, limit, allowed), _NO_INDEX
     meta = index.meta
     ready = prepared_queries(queries, meta.metric)
+    if index.is_exact:
+        return index.search(ready, limit, 0, allowed), _EXACT_INDEX
     available = meta.rows if allowed is None else allowed.count
     wanted = min(limit, available)
     if wanted == 0:
@@ -101,9 +142,7 @@ def search_rows(
             StrategyKind.EXACT, 0, "no rows"
         )
     if allowed is None:
-        effort = params.effort or params.level * default_effort(
-            meta.calibration, wanted, index.visits_lists
-        )
+        effort = _usual_effort(index, wanted, params)
         strategy = unfiltered_strategy(
             effort, wanted, index.full_effort, index.visits_lists
         )
@@ -117,6 +156,14 @@ def search_rows(
     return found, strategy
 
 
+def _usual_effort(index: VectorIndex, wanted: int, params: SearchParams) -> int:
+    """The effort without a filter: what the user asked, else what was measured."""
+    if params.effort:
+        return params.effort
+    measured = default_effort(index.meta.calibration, wanted, index.visits_lists)
+    return params.level * measured
+
+
 def _facts(
     index: VectorIndex, allowed: Allowed, wanted: int, params: SearchParams
 ) -> SearchFacts:
@@ -127,6 +174,7 @@ def _facts(
         limit=wanted,
         dim=meta.dim,
         effort=params.effort,
+        usual_effort=_usual_effort(index, wanted, params),
         full_effort=index.full_effort,
         calibration=meta.calibration,
         has_sketch=index.sketch is not None,
@@ -152,7 +200,8 @@ def _run(
     if not index.is_lossy:
         return index.search(queries, wanted, strategy.effort, allowed)
     named = lossy_candidates(index, queries, wanted, strategy.effort, allowed)
-    return nearest_candidates(queries, vectors.block(), named, wanted)
+    block = vectors.numbers()
+    return nearest_candidates(queries, block, named, wanted)
 
 
 def _sketched(
@@ -201,7 +250,8 @@ def _measured(
     """
     assert vectors.index is not None and vectors.index.sketch is not None
     named = vectors.index.sketch.candidates(queries, count, allowed)
-    measured = nearest_candidates(queries, vectors.block(), named, count)
+    block = vectors.numbers()
+    measured = nearest_candidates(queries, block, named, count)
     margins = np.full(len(queries), np.inf)
     if count < allowed.count:
         for query in range(len(queries)):
@@ -256,9 +306,7 @@ def _filled(
         found.distances[short] = better.distances
 
 
-def _exact(
-    block: VectorBlock, queries: Floats, limit: int, allowed: Allowed | None
-) -> TopK:
+def _exact(block: Block, queries: Floats, limit: int, allowed: Allowed | None) -> TopK:
     if allowed is None:
-        return nearest_all(queries, block, limit)
-    return nearest_at(queries, block, allowed.offsets, limit)
+        return block.nearest_all(queries, limit)
+    return block.nearest_at(queries, allowed.offsets, limit)

@@ -87,7 +87,7 @@ class Sketch:
 
 
 def build_sketch(block: VectorBlock, seed: int) -> Sketch:
-    """Sketch the rows of ``block`` (unit length for COSINE)."""
+    """Sketch the rows of ``block`` as they are compared."""
     dim = _padded_dim(block.dim)
     code = faiss_metric(block.metric)
     quantizer = faiss.IndexFlat(dim, code)
@@ -102,9 +102,9 @@ def build_sketch(block: VectorBlock, seed: int) -> Sketch:
     sample = np.sort(
         rng.choice(block.rows, min(block.rows, _TRAINING_ROWS), replace=False)
     )
-    native.train(_padded(block.vectors[sample]))
+    native.train(_padded(block.compared(sample)))
     for start in range(0, block.rows, _CHUNK_ROWS):
-        native.add(_padded(block.vectors[start : start + _CHUNK_ROWS]))
+        native.add(_padded(block.compared(slice(start, start + _CHUNK_ROWS))))
     return Sketch(native, block.dim, block.metric)
 
 

@@ -77,6 +77,7 @@ class SearchFacts:
         limit: rows wanted.
         dim: dimensions.
         effort: the user's effort, a floor.
+        usual_effort: what a search without a filter would do.
         has_sketch: whether there is a lossy copy.
         full_effort: the effort beyond which an index visits nothing more.
         calibration: the efforts measured for filters.
@@ -89,6 +90,7 @@ class SearchFacts:
     dim: int
     effort: int
     has_sketch: bool = False
+    usual_effort: int = 0
     full_effort: int = 0
     calibration: Calibration = _UNCALIBRATED
     visits_lists: bool = False
@@ -154,7 +156,8 @@ def _per_limit(facts: SearchFacts, effort: int) -> int:
 def _index_effort(facts: SearchFacts, share: float) -> int | None:
     """The effort that a filter of this density needs; ``None``: out of reach."""
     if share >= _NEARLY_ALL:
-        return _floored(facts, math.ceil(facts.effort / share))
+        usual = max(facts.effort, facts.usual_effort)
+        return _floored(facts, math.ceil(usual / share))
     for measured_share, effort in reversed(facts.calibration.efforts):
         if measured_share <= share:
             scaled = effort if facts.visits_lists else _per_limit(facts, effort)

@@ -15,7 +15,6 @@ from elanus.errors import (
     InvalidParameter,
     MissingParameter,
     RequestError,
-    UnsupportedOperation,
     VectorClusteringKey,
 )
 from elanus.schema import limits
@@ -226,7 +225,7 @@ def check_schema(
         InvalidParameter, MissingParameter, FieldNameInvalid: the first rule broken, in
             Milvus' order.
     """
-    fields = schema.fields
+    fields = schema.with_ids().fields
     if len(fields) > limits.FIELDS:
         raise InvalidParameter(
             f"maximum field's number should be limited to {limits.FIELDS}"
@@ -357,7 +356,7 @@ def check_added_field(
                 f"maximum vector field's number should be limited to "
                 f"{limits.VECTOR_FIELDS}"
             )
-        if field.dim is None:
+        if field.dim is None and not field.dtype.vector.is_sparse:
             raise InvalidParameter(
                 f"vector field must have dimension specified, field name = {name}"
             )
@@ -365,8 +364,6 @@ def check_added_field(
         raise InvalidParameter(
             f"added field must be nullable, please check it, field name = {name}"
         )
-    if field.is_vector:
-        raise UnsupportedOperation(f"adding vector field {name}")
     checked = _check_field(field, collection)
     if checked.name in schema.by_name:
         raise InvalidParameter(f"duplicated field name {checked.name}")
@@ -425,6 +422,14 @@ def _check_field(field: FieldSchema, collection: str) -> FieldSchema:
 
 
 def _check_dim(field: FieldSchema) -> None:
+    vector = field.dtype.vector
+    if vector.is_sparse:
+        if field.dim is not None:
+            raise InvalidParameter(
+                f"dim should not be specified for sparse vector field "
+                f"{field.name}({field.id})"
+            )
+        return
     if field.dim is None:
         raise MissingParameter(
             f"dimension is not defined in field type params of field {field.name}, "
@@ -432,14 +437,18 @@ def _check_dim(field: FieldSchema) -> None:
         )
     if not isinstance(field.dim, int) or isinstance(field.dim, bool):
         raise InvalidParameter(f"invalid dimension: {field.dim} of field {field.name}")
-    span = f"should be in range {limits.DIM_MIN} ~ {limits.DIM_MAX}"
+    span = f"should be in range {limits.DIM_MIN} ~ {vector.dim_max}"
     if field.dim < limits.DIM_MIN:
         raise InvalidParameter(f"invalid dimension: {field.dim}. {span}")
-    if field.dim > limits.DIM_MAX:
+    about = f"invalid dimension: {field.dim} of field {field.name}."
+    kind = "binary" if vector.dims_per_value > 1 else "float"
+    if field.dim % vector.dims_per_value:
         raise InvalidParameter(
-            f"invalid dimension: {field.dim} of field {field.name}. float vector "
-            f"dimension {span}"
+            f"{about} {kind} vector dimension should be multiple of "
+            f"{vector.dims_per_value}."
         )
+    if field.dim > vector.dim_max:
+        raise InvalidParameter(f"{about} {kind} vector dimension {span}")
 
 
 def _check_array(field: FieldSchema, collection: str) -> None:
@@ -484,11 +493,6 @@ def _check_nullable(field: FieldSchema) -> None:
     if field.is_primary:
         raise InvalidParameter(
             f"primary field not support null, type:{field.dtype.row.name}, "
-            f"name:{field.name}"
-        )
-    if not field.dtype.row.can_be_nullable:
-        raise InvalidParameter(
-            f"vector type not support null, type:{field.dtype.row.name}, "
             f"name:{field.name}"
         )
 

@@ -3,13 +3,12 @@
 Input may be a list (``None`` for null), a NumPy array, a pandas Series or an Arrow
 array. The result is a column of :mod:`elanus.schema.columns` that keeps no reference
 to memory the caller can change, vectors excepted (they are copied on arrival in a
-segment). Texts follow Milvus.
+segment; their codecs are in :mod:`elanus.schema.vector_codecs`). Texts follow Milvus.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Sequence, Set
 from typing import Any
 
@@ -22,11 +21,10 @@ import pyarrow.compute as pc
 from elanus.errors import InvalidParameter
 from elanus.schema import limits
 from elanus.schema.arrays import array_of, array_of_plain, array_of_texts, values_of
-from elanus.schema.columns import Column, Vectors, copied
+from elanus.schema.columns import Column, copied
 from elanus.schema.schema import FieldSchema
 from elanus.schema.types import DataType
-
-_SMALL = 4096
+from elanus.schema.vector_codecs import encode_vectors, not_a_number
 
 Codec = Callable[[FieldSchema, Any], Column]
 
@@ -134,13 +132,8 @@ def _encode_floating(field: FieldSchema, values: Any) -> pa.Array:
     finite = pc.is_finite(out)
     if pc.min(finite).as_py() is False:
         row = pc.index(finite, pa.scalar(False)).as_py()
-        raise InvalidParameter(_not_a_number(array[row].as_py()))
+        raise InvalidParameter(not_a_number(array[row].as_py()))
     return out
-
-
-def _not_a_number(value: float) -> str:
-    name = "NaN" if value != value else "+Inf" if value > 0 else "-Inf"
-    return f"value '{name}' is not a number or infinity"
 
 
 def _encode_string(field: FieldSchema, values: Any) -> pa.Array:
@@ -312,92 +305,6 @@ def _check_element_lengths(
     )
 
 
-def _encode_vector(field: FieldSchema, values: Any) -> Vectors:
-    dim = field.dim or 0
-    if isinstance(values, pa.Array):
-        matrix = _matrix_from_arrow(field, values)
-    else:
-        matrix = _matrix(field, values)
-    if matrix.ndim != 2:
-        raise InvalidParameter(
-            f"float vector field '{field.name}' is illegal, array type mismatch",
-            expected="need float vector",
-            actual=f"got shape {matrix.shape}",
-        )
-    if matrix.shape[1] != dim:
-        raise InvalidParameter(
-            f"the dim ({matrix.shape[1]}) of field data({field.name}) is not equal to "
-            f"schema dim ({dim})",
-            expected=dim,
-            actual=matrix.shape[1],
-        )
-    with np.errstate(over="ignore"):  # what overflows is infinite, and refused below
-        out = np.ascontiguousarray(matrix, dtype=np.float32)
-    check_finite(out)
-    return out
-
-
-def _matrix(field: FieldSchema, values: Any) -> np.ndarray[Any, Any]:
-    try:
-        if hasattr(values, "to_list"):  # a pandas Series of vectors
-            values = values.to_list()
-        if isinstance(values, list | tuple) and not len(values):
-            return np.empty((0, field.dim or 0), np.float32)
-        if isinstance(values, list | tuple) and any(v is None for v in values):
-            raise ValueError("null in a vector field that is not nullable")
-        matrix = np.asarray(values)
-        if matrix.dtype.kind == "O":
-            matrix = np.stack([np.asarray(v) for v in values])
-    except ValueError as error:
-        raise InvalidParameter(
-            f"float vector field '{field.name}' is illegal, array type mismatch",
-            expected=f"need float vectors of dim {field.dim}",
-            actual=str(error),
-        ) from error
-    if matrix.dtype.kind not in "fiu":
-        raise _mismatch(field, "float vector", matrix)
-    return matrix
-
-
-def _matrix_from_arrow(field: FieldSchema, values: pa.Array) -> np.ndarray[Any, Any]:
-    kind = values.type
-    if values.null_count:
-        raise InvalidParameter(f"vector field '{field.name}' is not nullable")
-    if pa.types.is_fixed_size_list(kind):
-        flat, dim = values.flatten(), kind.list_size
-    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        lengths = pc.unique(pc.list_value_length(values))
-        flat, dim = values.flatten(), lengths[0].as_py() if len(lengths) else field.dim
-        if len(lengths) > 1:
-            raise InvalidParameter(
-                f"the length({len(flat)}) of float data should divide "
-                f"the dim({field.dim})"
-            )
-    else:
-        raise _mismatch(field, "float vector", values)
-    if not pa.types.is_floating(flat.type) or flat.null_count:
-        raise _mismatch(field, "float vector", values)
-    matrix = values_of(flat)
-    return matrix.reshape(len(values), dim)
-
-
-def check_finite(matrix: Vectors) -> None:
-    """Refuse NaN and infinities.
-
-    Raises:
-        InvalidParameter: names the first such value.
-    """
-    flat = matrix.reshape(-1)
-    if flat.size > _SMALL:
-        with np.errstate(over="ignore", invalid="ignore"):
-            # one cheap pass: finite only if every value is (or the sum overflowed)
-            if math.isfinite(np.dot(flat, flat)):
-                return
-    bad = ~np.isfinite(matrix)
-    if bad.any():
-        raise InvalidParameter(_not_a_number(float(matrix[bad][0])))
-
-
 CODECS: dict[str, Codec] = {
     "bool": _encode_bool,
     "integer": _encode_integer,
@@ -405,5 +312,5 @@ CODECS: dict[str, Codec] = {
     "string": _encode_string,
     "json": _encode_json,
     "array": _encode_array,
-    "vector": _encode_vector,
+    "vector": encode_vectors,
 }

@@ -1,7 +1,7 @@
 """Rows in memory: one column per field, never a dict per row.
 
-A scalar column is a pyarrow array with its validity; a vector column is a C-ordered
-NumPy matrix ``(n, dim)`` in its wire dtype. A :class:`Batch` is a set of such columns
+A scalar column is a pyarrow array with its validity; a column of vectors is what
+:mod:`elanus.schema.vectors` has it to be. A :class:`Batch` is a set of such columns
 of equal length, keyed by field id, with a durable Arrow form for log and files.
 """
 
@@ -16,11 +16,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from elanus.schema.arrays import array_of, repeated, values_of
+from elanus.schema.arrays import array_of, repeated
 from elanus.schema.schema import CollectionSchema, FieldSchema
+from elanus.schema.vectors import (
+    VectorColumn,
+    concat_vectors,
+    no_vectors,
+    vectors_from_arrow,
+    vectors_to_arrow,
+)
 
-Vectors: TypeAlias = npt.NDArray[np.float32]
-Column: TypeAlias = pa.Array | Vectors
+Floats: TypeAlias = npt.NDArray[np.float32]
+Column: TypeAlias = pa.Array | VectorColumn
 Offsets: TypeAlias = npt.NDArray[np.int64]
 
 
@@ -44,7 +51,7 @@ class Batch:
         """
         held = sum(
             column.nbytes
-            if isinstance(column, np.ndarray)
+            if isinstance(column, VectorColumn)
             else column.get_total_buffer_size()
             for column in self.columns.values()
         )
@@ -69,14 +76,14 @@ class Batch:
 
     def to_arrow(self, schema: CollectionSchema) -> pa.RecordBatch:
         """The durable form: columns named by field id, in schema order."""
-        arrays = [to_arrow(self.columns[f.id]) for f in schema.fields]
+        arrays = [to_arrow(self.columns[f.id], f) for f in schema.fields]
         return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(schema.fields))
 
     @classmethod
     def from_arrow(cls, batch: pa.RecordBatch, schema: CollectionSchema) -> Batch:
         """The inverse of :meth:`to_arrow`; shares memory with ``batch``."""
         columns = {
-            f.id: from_arrow(batch.column(i)) for i, f in enumerate(schema.fields)
+            f.id: from_arrow(batch.column(i), f) for i, f in enumerate(schema.fields)
         }
         return cls(columns, batch.num_rows)
 
@@ -96,29 +103,24 @@ def arrow_schema(fields: Iterable[FieldSchema]) -> pa.Schema:
     return _arrow_schema(tuple((f.id, f.arrow_type) for f in fields))
 
 
-def to_arrow(column: Column) -> pa.Array:
-    """A column as an Arrow array, without copying a C-ordered matrix."""
-    if isinstance(column, np.ndarray):
-        flat = array_of(np.ascontiguousarray(column).reshape(-1))
-        return pa.FixedSizeListArray.from_arrays(flat, column.shape[1])
+def to_arrow(column: Column, field: FieldSchema) -> pa.Array:
+    """A column of a field as an Arrow array, without copying a C-ordered matrix."""
+    if isinstance(column, VectorColumn):
+        return vectors_to_arrow(column, field.arrow_type)
     return column
 
 
-def from_arrow(array: pa.Array) -> Column:
+def from_arrow(array: pa.Array, field: FieldSchema) -> Column:
     """The inverse of :func:`to_arrow`, without copying."""
-    if pa.types.is_fixed_size_list(array.type):
-        dim = array.type.list_size
-        values = values_of(array.values)
-        return values[array.offset * dim : (array.offset + len(array)) * dim].reshape(
-            -1, dim
-        )
+    if field.is_vector:
+        return vectors_from_arrow(array, field.width)
     return array
 
 
 def take(column: Column, offsets: Offsets) -> Column:
     """The values at ``offsets``, in that order, as a new column."""
-    if isinstance(column, np.ndarray):
-        return column[offsets]
+    if isinstance(column, VectorColumn):
+        return column.take(offsets)
     return column.take(array_of(offsets))
 
 
@@ -127,8 +129,10 @@ def copied(array: pa.Array) -> pa.Array:
     return pa.concat_arrays([array, array.slice(0, 0)]) if len(array) else array
 
 
-def constant(field: FieldSchema, value: Any, n_rows: int) -> pa.Array:
+def constant(field: FieldSchema, value: Any, n_rows: int) -> Column:
     """A column of ``n_rows`` times the same value (``None`` for null)."""
+    if field.is_vector:
+        return no_vectors(field.dtype.vector, field.dim or 0, n_rows)
     return repeated(value, n_rows, field.arrow_type)
 
 
@@ -139,6 +143,6 @@ def absent(field: FieldSchema, n_rows: int) -> Column:
 
 def concat(columns: list[Column]) -> Column:
     """The columns one after another, as a new column."""
-    if isinstance(columns[0], np.ndarray):
-        return np.concatenate(columns)
+    if isinstance(columns[0], VectorColumn):
+        return concat_vectors(columns)
     return pa.concat_arrays(columns)

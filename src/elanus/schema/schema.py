@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from elanus.schema.types import DataType
+from elanus.schema.vectors import vector_arrow_type
 
 DYNAMIC_FIELD = "$meta"
 FIRST_FIELD_ID = 100
@@ -68,6 +69,11 @@ class FieldSchema:
         """The value of rows that were written before the field was added."""
         return b"{}" if self.is_dynamic else self.default
 
+    @property
+    def width(self) -> int:
+        """Stored values of one vector; 0 for a sparse one."""
+        return self.dtype.vector.width(self.dim or 0)
+
     @cached_property
     def arrow_type(self) -> pa.DataType:
         """The Arrow type of this column in memory and in files."""
@@ -75,7 +81,9 @@ class FieldSchema:
             assert self.element_type is not None
             return pa.large_list(self.element_type.row.arrow)
         if self.is_vector:
-            return pa.list_(pa.from_numpy_dtype(self.dtype.row.numpy), self.dim)
+            return vector_arrow_type(
+                self.dtype.vector, self.dim or 0, is_nullable=self.nullable
+            )
         return self.dtype.row.arrow
 
     def to_dict(self) -> dict[str, Any]:

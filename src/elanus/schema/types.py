@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from elanus.schema import limits
+
 
 class DataType(IntEnum):
     """Milvus' type numbers, as they travel on the wire."""
@@ -27,7 +29,12 @@ class DataType(IntEnum):
     VARCHAR = 21
     ARRAY = 22
     JSON = 23
+    BINARY_VECTOR = 100
     FLOAT_VECTOR = 101
+    FLOAT16_VECTOR = 102
+    BFLOAT16_VECTOR = 103
+    SPARSE_FLOAT_VECTOR = 104
+    INT8_VECTOR = 105
 
     @property
     def row(self) -> TypeRow:
@@ -36,8 +43,15 @@ class DataType(IntEnum):
 
     @property
     def is_vector(self) -> bool:
-        """Whether values are vectors, kept as NumPy matrices."""
+        """Whether values are vectors, kept as :mod:`elanus.schema.vectors` has it."""
         return TYPES[self].is_vector
+
+    @property
+    def vector(self) -> VectorRow:
+        """What is special to vectors of this type; only of a vector type."""
+        row = TYPES[self].vector
+        assert row is not None
+        return row
 
     @property
     def is_integer(self) -> bool:
@@ -56,6 +70,42 @@ class DataType(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class VectorRow:
+    """What the rest of the system may know about one type of vector.
+
+    Attributes:
+        slot: name of its payload on the wire; messages also spell it with blanks.
+        numpy: dtype of one stored value. It alone tells how values become numbers:
+            ``<u2`` are the upper halves of float32, ``u1`` eight bits each; ``None``
+            for a sparse vector, which has no matrix.
+        metrics: names of the metrics that compare it, the default first.
+        dims_per_value: dimensions in one stored value.
+        dim_max: the most dimensions.
+        is_sparse: rows hold (index, value) pairs, and there is no dimension.
+    """
+
+    slot: str
+    numpy: np.dtype[Any] | None
+    metrics: tuple[str, ...]
+    dims_per_value: int = 1
+    dim_max: int = limits.DIM_MAX
+    is_sparse: bool = False
+
+    @property
+    def spoken(self) -> str:
+        """How messages call it: "float vector"."""
+        return self.slot.replace("_", " ")
+
+    def width(self, dim: int) -> int:
+        """Stored values of a vector of ``dim`` dimensions."""
+        return dim // self.dims_per_value
+
+    def nbytes(self, dim: int) -> int:
+        """Bytes of a vector of ``dim`` dimensions, as stored and as sent."""
+        return 0 if self.numpy is None else self.width(dim) * self.numpy.itemsize
+
+
+@dataclass(frozen=True, slots=True)
 class TypeRow:
     """What the rest of the system may know about one data type.
 
@@ -64,9 +114,10 @@ class TypeRow:
         family: bool, integer, floating, string, json, array or vector.
         arrow: storage type of a scalar column; for arrays and vectors a placeholder,
             since it depends on the field (see ``arrow_type`` of the field).
-        numpy: dtype of the values where they are fixed-width.
-        can_be_pk, can_be_partition_key, can_default, can_be_nullable,
-        can_be_element: where Milvus allows the type.
+        numpy: dtype of the values of a scalar where they are fixed-width.
+        can_be_pk, can_be_partition_key, can_default, can_be_element: where Milvus
+            allows the type.
+        vector: what is special to a vector; ``None`` for a scalar.
     """
 
     name: str
@@ -76,30 +127,43 @@ class TypeRow:
     can_be_pk: bool = False
     can_be_partition_key: bool = False
     can_default: bool = False
-    can_be_nullable: bool = True
     can_be_element: bool = False
+    vector: VectorRow | None = None
 
     @property
     def is_vector(self) -> bool:
         """Whether values are vectors."""
-        return self.family == "vector"
+        return self.vector is not None
 
 
-def _number(name: str, family: str, arrow: pa.DataType, **roles: bool) -> TypeRow:
+def _number(
+    name: str, family: str, arrow: pa.DataType, *, is_key: bool = False
+) -> TypeRow:
     dtype = np.dtype(arrow.to_pandas_dtype())
     return TypeRow(
-        name, family, arrow, dtype, can_default=True, can_be_element=True, **roles
+        name,
+        family,
+        arrow,
+        dtype,
+        can_default=True,
+        can_be_element=True,
+        can_be_pk=is_key,
+        can_be_partition_key=is_key,
     )
 
+
+def _vector(name: str, vector: VectorRow) -> TypeRow:
+    return TypeRow(name, "vector", None, vector=vector)
+
+
+_OF_NUMBERS = ("COSINE", "L2", "IP")
 
 TYPES: dict[DataType, TypeRow] = {
     DataType.BOOL: _number("Bool", "bool", pa.bool_()),
     DataType.INT8: _number("Int8", "integer", pa.int8()),
     DataType.INT16: _number("Int16", "integer", pa.int16()),
     DataType.INT32: _number("Int32", "integer", pa.int32()),
-    DataType.INT64: _number(
-        "Int64", "integer", pa.int64(), can_be_pk=True, can_be_partition_key=True
-    ),
+    DataType.INT64: _number("Int64", "integer", pa.int64(), is_key=True),
     DataType.FLOAT: _number("Float", "floating", pa.float32()),
     DataType.DOUBLE: _number("Double", "floating", pa.float64()),
     DataType.VARCHAR: TypeRow(
@@ -113,7 +177,30 @@ TYPES: dict[DataType, TypeRow] = {
     ),
     DataType.ARRAY: TypeRow("Array", "array", None),
     DataType.JSON: TypeRow("JSON", "json", pa.large_binary()),
-    DataType.FLOAT_VECTOR: TypeRow(
-        "FloatVector", "vector", None, np.dtype("<f4"), can_be_nullable=False
+    DataType.BINARY_VECTOR: _vector(
+        "BinaryVector",
+        VectorRow(
+            "binary_vector",
+            np.dtype("u1"),
+            ("HAMMING", "JACCARD"),
+            dims_per_value=8,
+            dim_max=limits.BINARY_DIM_MAX,
+        ),
+    ),
+    DataType.FLOAT_VECTOR: _vector(
+        "FloatVector", VectorRow("float_vector", np.dtype("<f4"), _OF_NUMBERS)
+    ),
+    DataType.FLOAT16_VECTOR: _vector(
+        "Float16Vector", VectorRow("float16_vector", np.dtype("<f2"), _OF_NUMBERS)
+    ),
+    DataType.BFLOAT16_VECTOR: _vector(
+        "BFloat16Vector", VectorRow("bfloat16_vector", np.dtype("<u2"), _OF_NUMBERS)
+    ),
+    DataType.SPARSE_FLOAT_VECTOR: _vector(
+        "SparseFloatVector",
+        VectorRow("sparse_float_vector", None, ("IP",), is_sparse=True),
+    ),
+    DataType.INT8_VECTOR: _vector(
+        "Int8Vector", VectorRow("int8_vector", np.dtype("i1"), _OF_NUMBERS)
     ),
 }

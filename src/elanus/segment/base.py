@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from elanus.distance.kernels import VectorBlock
+from elanus.distance.block import Block
 from elanus.distance.metrics import Metric
 from elanus.expr.jsonpath import PathColumn
 from elanus.index.base import VectorIndex
-from elanus.schema.columns import Column, Offsets, Vectors
+from elanus.schema.columns import Column, Offsets
+from elanus.schema.vectors import VectorColumn
 from elanus.segment.deletes import HiddenRows, Mask
 from elanus.segment.keys import Keys
 
@@ -42,11 +43,14 @@ class Segment(Protocol):
     ) -> PathColumn:
         """The values at one path of a JSON column, decoded once and kept."""
 
-    def vectors(self, field_id: int, n_rows: int) -> Vectors:
-        """A vector column as a matrix, (n_rows, dim)."""
+    def vectors(self, field_id: int, n_rows: int) -> VectorColumn:
+        """A column of vectors, of the first ``n_rows`` rows."""
 
-    def block(self, field_id: int, metric: Metric, n_rows: int) -> VectorBlock:
-        """The same matrix, ready to be compared by ``metric``."""
+    def block(self, field_id: int, metric: Metric, n_rows: int) -> Block:
+        """The vectors of that column, ready to be compared by ``metric``.
+
+        They are numbered as :attr:`VectorColumn.present` says.
+        """
 
     def take(self, field_id: int, offsets: Offsets) -> Column:
         """The values of any field at ``offsets``, in that order."""

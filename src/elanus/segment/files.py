@@ -163,7 +163,7 @@ def write_segment(
     only files that the next start removes.
     """
     scalars = schema.scalars
-    arrays = [to_arrow(rows.batch.columns[f.id]) for f in scalars]
+    arrays = [to_arrow(rows.batch.columns[f.id], f) for f in scalars]
     fields = [*arrow_schema(scalars), pa.field(TS_COLUMN, pa.int64())]
     table = pa.RecordBatch.from_arrays(
         [*arrays, array_of(rows.ts)], schema=pa.schema(fields)
@@ -172,7 +172,7 @@ def write_segment(
     for f in schema.vectors:
         name = vector_file(f.id)
         column = pa.RecordBatch.from_arrays(
-            [to_arrow(rows.batch.columns[f.id])], names=[column_name(f.id)]
+            [to_arrow(rows.batch.columns[f.id], f)], names=[column_name(f.id)]
         )
         files[name] = write_columns(store, f"{folder}/{name}", column)
     codes = codes_of(rows.batch.columns[schema.primary.id])

@@ -1,20 +1,17 @@
 """Fresh rows in memory: appended by one writer, read by many without a lock.
 
-Vectors live in one preallocated matrix, so a reader's view is its first ``n`` rows and
-is never moved; scalar columns are lists of Arrow chunks. The pages of the matrix cost
-nothing until they are written.
+Scalar columns are lists of Arrow chunks; columns of vectors are in
+:mod:`elanus.segment.growing_vectors`.
 """
 
 from __future__ import annotations
-
-import threading
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from elanus.distance.kernels import VectorBlock, inverse_norms
-from elanus.distance.metrics import Floats, Metric
+from elanus.distance.block import Block, block_of
+from elanus.distance.metrics import Metric
 from elanus.expr.jsonpath import PathColumn
 from elanus.index.base import VectorIndex
 from elanus.schema.arrays import array_of
@@ -22,15 +19,15 @@ from elanus.schema.columns import (
     Batch,
     Column,
     Offsets,
-    Vectors,
     absent,
     copied,
-    to_arrow,
 )
 from elanus.schema.schema import CollectionSchema
+from elanus.schema.vectors import VectorColumn
 from elanus.segment.base import Ranges
 from elanus.segment.decoded import DecodedPaths
 from elanus.segment.deletes import HiddenRows, Mask
+from elanus.segment.growing_vectors import GrowingVectors
 from elanus.segment.keys import Key, Keys
 
 ROW_OVERHEAD_BYTES = 120  # ts, partition, key table entry
@@ -54,16 +51,11 @@ class GrowingSegment:
         self._ts = np.empty(capacity_rows, np.int64)
         self._partitions = np.empty(capacity_rows, np.int64)
         self._partitions_seen: frozenset[int] = frozenset()
-        self._vectors = {
-            f.id: np.empty((capacity_rows, f.dim or 0), f.dtype.row.numpy)
-            for f in schema.vectors
-        }
+        self._vectors = {f.id: GrowingVectors(f, capacity_rows) for f in schema.vectors}
         self._chunks: dict[int, list[pa.Array]] = {f.id: [] for f in schema.scalars}
         self._chunk_ends: list[int] = []
         self._joined: dict[int, pa.Array] = {}
         self._decoded = DecodedPaths()
-        self._norms: dict[int, tuple[int, Floats]] = {}
-        self._norms_lock = threading.Lock()
         # newest row of each key, and for each row the older row of the same key
         self._newest: dict[Key, int] = {}
         self._older = np.empty(capacity_rows, np.int32)
@@ -83,8 +75,11 @@ class GrowingSegment:
         The rows become visible to readers with the next published version.
         """
         start, end = self.n_rows, self.n_rows + batch.n_rows
-        for field_id, matrix in self._vectors.items():
-            matrix[start:end] = batch.columns[field_id]
+        for field_id, vectors in self._vectors.items():
+            column = batch.columns[field_id]
+            assert isinstance(column, VectorColumn)
+            vectors.append(start, column)
+            self.nbytes += column.nbytes
         for field_id, chunks in self._chunks.items():
             chunk = copied(batch.columns[field_id])
             chunks.append(chunk)
@@ -98,11 +93,8 @@ class GrowingSegment:
             self._partitions_seen |= {partition}
         replaced = self._index_keys(batch, start)
         self.n_rows = end
-        self.nbytes += batch.n_rows * (ROW_OVERHEAD_BYTES + self._vector_bytes())
+        self.nbytes += batch.n_rows * ROW_OVERHEAD_BYTES
         return replaced
-
-    def _vector_bytes(self) -> int:
-        return sum(matrix.strides[0] for matrix in self._vectors.values())
 
     def _index_keys(self, batch: Batch, start: int) -> Offsets:
         column = batch.columns[self.schema.primary.id]
@@ -140,7 +132,7 @@ class GrowingSegment:
     def column(self, field_id: int, n_rows: int) -> pa.Array:
         """See :class:`elanus.segment.base.Segment`."""
         if field_id not in self._chunks:
-            return to_arrow(absent(self.schema.ever[field_id], n_rows))
+            return absent(self.schema.ever[field_id], n_rows)
         joined = self._joined.get(field_id)
         if joined is None or len(joined) < n_rows:
             joined = self._join(field_id, joined)
@@ -166,29 +158,30 @@ class GrowingSegment:
             (field_id, path), n_rows, lambda: self.column(field_id, n_rows)
         )
 
-    def vectors(self, field_id: int, n_rows: int) -> Vectors:
+    def vectors(self, field_id: int, n_rows: int) -> VectorColumn:
         """See :class:`elanus.segment.base.Segment`."""
-        return self._vectors[field_id][:n_rows]
+        vectors = self._vectors.get(field_id)
+        if vectors is None:
+            missing = absent(self.schema.ever[field_id], n_rows)
+            assert isinstance(missing, VectorColumn)
+            return missing
+        return vectors.column(n_rows)
 
-    def block(self, field_id: int, metric: Metric, n_rows: int) -> VectorBlock:
+    def block(self, field_id: int, metric: Metric, n_rows: int) -> Block:
         """See :class:`elanus.segment.base.Segment`."""
-        vectors = self.vectors(field_id, n_rows)
-        if not metric.row.normalises:
-            return VectorBlock(vectors, metric)
-        with self._norms_lock:
-            done, norms = self._norms.get(field_id, (0, np.empty(0, np.float32)))
-            if done < n_rows:
-                fresh = inverse_norms(vectors[done:])
-                norms = np.concatenate([norms[:done], fresh])
-                self._norms[field_id] = (n_rows, norms)
-        return VectorBlock(vectors, metric, norms[:n_rows])
+        vectors = self._vectors.get(field_id)
+        if vectors is None:
+            return block_of(self.vectors(field_id, n_rows).rows, metric)
+        return vectors.block(metric, n_rows)
 
     def take(self, field_id: int, offsets: Offsets) -> Column:
         """See :class:`elanus.segment.base.Segment`."""
-        matrix = self._vectors.get(field_id)
-        if matrix is not None:
-            return matrix[offsets]
+        vectors = self._vectors.get(field_id)
+        if vectors is not None:
+            return vectors.take(offsets)
         n_rows = int(offsets.max()) + 1 if len(offsets) else 0
+        if self.schema.ever[field_id].is_vector:
+            return self.vectors(field_id, n_rows).take(offsets)
         return self.column(field_id, n_rows).take(array_of(offsets))
 
     def row_ts(self, n_rows: int) -> npt.NDArray[np.int64]:

@@ -6,22 +6,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from elanus.distance.kernels import VectorBlock, inverse_norms
+from elanus.distance.block import Block, block_of
+from elanus.distance.kernels import inverse_norms
 from elanus.distance.metrics import Floats, Metric
 from elanus.errors import CorruptionError
 from elanus.expr.jsonpath import PathColumn
 from elanus.index.base import VectorIndex
 from elanus.schema.arrays import values_of
-from elanus.schema.columns import (
-    Column,
-    Offsets,
-    Vectors,
-    absent,
-    column_name,
-    from_arrow,
-    to_arrow,
-)
+from elanus.schema.columns import Column, Offsets, absent, column_name
 from elanus.schema.schema import CollectionSchema
+from elanus.schema.vectors import VectorColumn, vectors_from_arrow
 from elanus.segment.attached import AttachedIndex
 from elanus.segment.base import Ranges
 from elanus.segment.decoded import DecodedPaths
@@ -55,7 +49,7 @@ class SealedSegment:
             f.id: (
                 self._files[vector_file(f.id)] if f.is_vector else self._scalars,
                 column_name(f.id),
-                f.is_vector,
+                f.width if f.is_vector else None,
             )
             for f in schema.fields
             if f.since <= meta.schema_version
@@ -64,6 +58,7 @@ class SealedSegment:
         self._indexes: dict[int, AttachedIndex] = {}
         self.damaged: dict[int, str] = {}
         self._norms: dict[int, Floats] = {}
+        self._vectors: dict[int, tuple[object, VectorColumn]] = {}
         self._decoded = DecodedPaths()
 
     # --- reading ---------------------------------------------------------------
@@ -75,7 +70,7 @@ class SealedSegment:
         known = self._absent.get(field_id)
         if known is None:
             field = self.schema.ever[field_id]
-            known = self._absent[field_id] = to_arrow(absent(field, self.n_rows))
+            known = self._absent[field_id] = absent(field, self.n_rows)
         return known
 
     def json_path(
@@ -86,27 +81,38 @@ class SealedSegment:
             (field_id, path), n_rows, lambda: self.column(field_id, n_rows)
         )
 
-    def vectors(self, field_id: int, n_rows: int) -> Vectors:
+    def vectors(self, field_id: int, n_rows: int) -> VectorColumn:
         """See :class:`elanus.segment.base.Segment`."""
-        return self._files[vector_file(field_id)].matrix(column_name(field_id))
+        if field_id not in self._columns:
+            missing = absent(self.schema.ever[field_id], self.n_rows)
+            assert isinstance(missing, VectorColumn)
+            return missing
+        file, name, width = self._columns[field_id]
+        stored = file.column(name)
+        known = self._vectors.get(field_id)
+        # another array means that the file was changed underneath, and verified anew
+        if known is None or known[0] is not stored:
+            known = stored, vectors_from_arrow(stored, width or 0)
+            self._vectors[field_id] = known
+        return known[1]
 
-    def block(self, field_id: int, metric: Metric, n_rows: int) -> VectorBlock:
+    def block(self, field_id: int, metric: Metric, n_rows: int) -> Block:
         """See :class:`elanus.segment.base.Segment`."""
-        vectors = self.vectors(field_id, n_rows)
-        if not metric.row.normalises:
-            return VectorBlock(vectors, metric)
-        norms = self._norms.get(field_id)
-        if norms is None:
-            norms = self._norms[field_id] = inverse_norms(vectors)
-        return VectorBlock(vectors, metric, norms)
+        rows = self.vectors(field_id, n_rows).rows
+        norms: Floats | None = None
+        if metric.row.normalises and isinstance(rows, np.ndarray):
+            norms = self._norms.get(field_id)
+            if norms is None:
+                norms = self._norms[field_id] = inverse_norms(rows)
+        return block_of(rows, metric, norms)
 
     def take(self, field_id: int, offsets: Offsets) -> Column:
         """See :class:`elanus.segment.base.Segment`."""
         if field_id not in self._columns:
             return absent(self.schema.ever[field_id], len(offsets))
-        file, name, is_vector = self._columns[field_id]
+        file, name, width = self._columns[field_id]
         values = file.take(name, offsets)
-        return from_arrow(values) if is_vector else values
+        return values if width is None else vectors_from_arrow(values, width)
 
     def row_ts(self, n_rows: int) -> npt.NDArray[np.int64]:
         """See :class:`elanus.segment.base.Segment`."""
@@ -220,5 +226,6 @@ class SealedSegment:
         for index in self._indexes.values():
             index.close()
         self._indexes = {}
+        self._vectors = {}
         for file in self._files.values():
             file.close()

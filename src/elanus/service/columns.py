@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from elanus.errors import InvalidParameter
 from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
-from elanus.schema.types import DataType
+from elanus.schema.types import TYPES, DataType
+from elanus.schema.vectors import VectorColumn
 from elanus.service.requests import ColumnData, Insert
 
+_VECTORS = {dtype: row.vector for dtype, row in TYPES.items() if row.vector}
 _SLOTS = {
     DataType.BOOL: "bool_data",
     DataType.INT8: "int_data",
@@ -24,7 +28,12 @@ _SLOTS = {
     DataType.VARCHAR: "string_data",
     DataType.ARRAY: "array_data",
     DataType.JSON: "json_data",
-    DataType.FLOAT_VECTOR: "float_vector",
+    **{dtype: vector.slot for dtype, vector in _VECTORS.items()},
+}
+# Clients send lists of numbers as float32, whatever the field keeps of them.
+_ALSO = {
+    DataType.FLOAT16_VECTOR: "float_vector",
+    DataType.BFLOAT16_VECTOR: "float_vector",
 }
 _NEEDED = {
     "bool_data": "need bool array",
@@ -35,13 +44,13 @@ _NEEDED = {
     "string_data": "need string array",
     "array_data": "need array array",
     "json_data": "need json array",
-    "float_vector": "need float vector",
+    **{vector.slot: f"need {vector.spoken}" for vector in _VECTORS.values()},
 }
 _PREFIX = {
     DataType.VARCHAR: "varchar ",
     DataType.JSON: "json ",
     DataType.ARRAY: "array ",
-    DataType.FLOAT_VECTOR: "float vector ",
+    **{dtype: f"{vector.spoken} " for dtype, vector in _VECTORS.items()},
 }
 
 
@@ -140,7 +149,7 @@ def _check_present(schema: CollectionSchema, columns: dict[str, ColumnData]) -> 
 
 def _check_payload(field: FieldSchema, column: ColumnData) -> None:
     slot = _SLOTS[field.dtype]
-    if column.values is not None and column.slot == slot:
+    if column.values is not None and column.slot in (slot, _ALSO.get(field.dtype)):
         return
     can_be_null = field.nullable or field.default is not None
     if column.values is not None and not column.slot and can_be_null:
@@ -157,23 +166,10 @@ def _check_payload(field: FieldSchema, column: ColumnData) -> None:
 def _check_rows(field: FieldSchema, column: ColumnData, n_rows: int) -> None:
     values = column.values
     assert values is not None
-    if field.is_vector:
-        dim = values.shape[1]
-        if dim != field.dim:
-            size = values.size
-            if field.dim and size % field.dim:
-                raise InvalidParameter(
-                    f"the length({size}) of float data should divide the "
-                    f"dim({field.dim})"
-                )
-            raise InvalidParameter(
-                f"the dim ({dim}) of field data({field.name}) is not equal to schema "
-                f"dim ({field.dim})",
-                expected=field.dim,
-                actual=dim,
-            )
-        if column.valid is not None:
-            raise _wrong_validity(field, 0, len(column.valid))
+    if isinstance(values, VectorColumn):
+        _check_dim(field, column.slot, values)
+        if values.valid is not None and not field.nullable:
+            raise _wrong_validity(field, 0, len(values))
     elif _nulls(values) and not (field.nullable or field.default is not None):
         raise _wrong_validity(field, 0, len(values))
     if column.n_rows != n_rows:
@@ -183,6 +179,28 @@ def _check_rows(field: FieldSchema, column: ColumnData, n_rows: int) -> None:
             expected=n_rows,
             actual=column.n_rows,
         )
+
+
+def _check_dim(field: FieldSchema, slot: str, column: VectorColumn) -> None:
+    rows = column.rows
+    if not slot or not isinstance(rows, np.ndarray):
+        return
+    per_value = 8 if rows.dtype == np.uint8 else 1
+    dim = rows.shape[1] * per_value
+    if dim == field.dim:
+        return
+    size = rows.size * per_value
+    if field.dim and size % field.dim:
+        what = f"length({size}) of {slot.removesuffix('_vector')} data"
+        if per_value > 1:
+            what = f"num({size}) of all bits"
+        raise InvalidParameter(f"the {what} should divide the dim({field.dim})")
+    raise InvalidParameter(
+        f"the dim ({dim}) of field data({field.name}) is not equal to schema dim "
+        f"({field.dim})",
+        expected=field.dim,
+        actual=dim,
+    )
 
 
 def _nulls(values: Any) -> int:

@@ -12,37 +12,30 @@ from typing import Any
 from elanus.distance.metrics import Metric
 from elanus.engine.definition import IndexDefinition
 from elanus.errors import InvalidParameter, UnsupportedOperation
-from elanus.index.registry import AUTOINDEX, KINDS, index_kind
+from elanus.index.registry import (
+    AUTOINDEX,
+    KINDS,
+    TAKEN,
+    index_kind,
+    index_kind_for,
+)
 from elanus.schema.schema import FieldSchema
 from elanus.schema.types import DataType
 from elanus.service.json_paths import JSON_KINDS, check_json_index
 
-DEFAULT_METRIC = Metric.COSINE
 _VALID = "valid index params"
 _INVALID = "invalid index params"
-# Milvus' kinds for float vectors that Elanus does not build.
-_NOT_BUILT = frozenset(
-    {
-        "IVF_FLAT_CC",
-        "IVF_SQ_CC",
-        "HNSW_PRQ",
-        "DISKANN",
-        "AISAQ",
-        "GPU_CAGRA",
-        "GPU_IVF_FLAT",
-        "GPU_IVF_PQ",
-        "GPU_BRUTE_FORCE",
-    }
-)
-_FOR_OTHER_VECTORS = frozenset(
-    {
-        "BIN_FLAT",
-        "BIN_IVF_FLAT",
-        "MINHASH_LSH",
-        "SPARSE_INVERTED_INDEX",
-        "SPARSE_WAND",
-    }
-)
+_FLOATS = TAKEN["FLAT"]
+# Milvus' kinds that Elanus does not build, and the vectors they are for.
+_NOT_BUILT: dict[str, frozenset[DataType]] = {
+    **dict.fromkeys(("IVF_FLAT_CC", "IVF_SQ_CC", "DISKANN", "AISAQ"), _FLOATS),
+    "HNSW_PRQ": TAKEN["HNSW"],
+    **dict.fromkeys(
+        ("GPU_CAGRA", "GPU_IVF_FLAT", "GPU_IVF_PQ", "GPU_BRUTE_FORCE"),
+        frozenset({DataType.FLOAT_VECTOR}),
+    ),
+    "MINHASH_LSH": frozenset({DataType.BINARY_VECTOR}),
+}
 
 Params = Mapping[str, Any]
 
@@ -56,19 +49,21 @@ def vector_index(
         InvalidParameter: the kind, metric or a parameter does not fit.
         UnsupportedOperation: Milvus has such a kind, Elanus does not.
     """
-    if kind_name in _NOT_BUILT:
-        raise UnsupportedOperation(f"index type {kind_name}")
     is_scalar_kind = kind_name in _SCALAR_KINDS and kind_name not in ("", AUTOINDEX)
-    if kind_name in _FOR_OTHER_VECTORS or is_scalar_kind:
+    is_not_built = kind_name in _NOT_BUILT
+    if is_scalar_kind or (is_not_built and field.dtype not in _NOT_BUILT[kind_name]):
         raise InvalidParameter(
             f"data type {field.dtype.row.name} can't build with this index {kind_name}"
         )
+    if is_not_built:
+        raise UnsupportedOperation(f"index type {kind_name}")
     kind = index_kind(kind_name)
     if not metric and kind.name != AUTOINDEX:
         raise InvalidParameter(
             "metric type not set for vector index", expected=_VALID, actual=_INVALID
         )
-    chosen = Metric.from_name(metric) if metric else DEFAULT_METRIC
+    chosen = Metric.from_name(metric, field.dtype, field.dtype.vector.metrics[0])
+    kind = index_kind_for(kind_name, field.dtype)
     kind.resolve(dict(params), 0, field.dim or 0)
     return IndexDefinition(name, field.id, kind.name, chosen.value, dict(params))
 

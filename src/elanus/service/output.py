@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
 import orjson
 import pyarrow as pa
 
@@ -17,6 +16,7 @@ from elanus.schema.arrays import array_of_texts
 from elanus.schema.columns import Column, Offsets
 from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
+from elanus.schema.vectors import no_vectors
 from elanus.service.replies import OutputColumn
 
 COUNT = "count(*)"
@@ -157,7 +157,7 @@ def _values(
     if len(offsets):
         return gather(views, parts, offsets, field.id)
     if field.is_vector:
-        return np.empty((0, field.dim or 0), np.float32)
+        return no_vectors(field.dtype.vector, field.dim or 0)
     return pa.nulls(0, field.arrow_type)
 
 

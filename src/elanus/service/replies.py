@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from elanus.schema.columns import Vectors
+from elanus.schema.columns import Column, Floats
 from elanus.schema.schema import CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
 
@@ -313,24 +313,21 @@ class OutputColumn:
     """One column of an answer.
 
     Attributes:
-        values: scalars as an Arrow array with its nulls in place; JSON as text; vectors
-            as a matrix of the rows that are not null.
-        valid: which rows of a vector column are not null; ``None`` when all are.
+        values: scalars as an Arrow array with its nulls in place; JSON as text.
         is_nullable: whether nulls can occur, and are marked even where none do.
     """
 
     name: str
     dtype: DataType
-    values: pa.Array | Vectors
+    values: Column
     element_type: DataType | None = None
     dim: int = 0
     field_id: int = 0
     is_dynamic: bool = False
     is_nullable: bool = False
-    valid: npt.NDArray[np.bool_] | None = None
 
     @classmethod
-    def of(cls, field: FieldSchema, values: pa.Array | Vectors) -> OutputColumn:
+    def of(cls, field: FieldSchema, values: Column) -> OutputColumn:
         """A field's own column."""
         return cls(
             field.name,
@@ -362,7 +359,7 @@ class SearchReply(Reply):
     primary_name: str
     counts: npt.NDArray[np.int64]
     keys: pa.Array | npt.NDArray[np.int64]
-    scores: Vectors
+    scores: Floats
     columns: tuple[OutputColumn, ...]
     output_fields: tuple[str, ...]
     session_ts: int

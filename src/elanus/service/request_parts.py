@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from elanus.schema.columns import Vectors
+from elanus.schema.vectors import VectorColumn, VectorRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +37,18 @@ class ColumnData:
         type_number: the declared data type, perhaps one we do not know.
         slot: the kind of payload ("long_data", "float_vector"); empty when absent.
         values: a scalar column as an Arrow array with its nulls in place; JSON as text
-            (binary); vectors as a matrix of the rows that are not null; ``None`` for
-            a payload that has no column form.
-        valid: which rows of a vector column are not null; ``None`` when all are.
+            (binary); ``None`` for a payload that has no column form.
     """
 
     name: str
     type_number: int
     slot: str
-    values: pa.Array | Vectors | None
-    valid: npt.NDArray[np.bool_] | None = None
+    values: pa.Array | VectorColumn | None
     is_dynamic: bool = False
 
     @property
     def n_rows(self) -> int:
         """Rows in the column, null ones included."""
-        if self.valid is not None:
-            return len(self.valid)
         return 0 if self.values is None else len(self.values)
 
 
@@ -78,12 +71,12 @@ class Queries:
 
     Attributes:
         type_number: Milvus' placeholder type.
-        vectors: (nq, dim) float32, C; ``None`` for other types.
+        vectors: as they were sent; ``None`` for anything but vectors.
         raw: one value per query of other types.
     """
 
     type_number: int
-    vectors: Vectors | None
+    vectors: VectorRows | None
     raw: tuple[bytes, ...] = ()
 
     @property

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from elanus.engine.collection import Collection
 from elanus.engine.read.plan import QueryRequest, SearchPlan
@@ -15,9 +14,11 @@ from elanus.engine.read.search import SearchHits
 from elanus.engine.version import Version
 from elanus.errors import InvalidParameter
 from elanus.schema import limits
-from elanus.schema.codecs import check_finite
-from elanus.schema.columns import Vectors, from_arrow
+from elanus.schema.columns import Floats, from_arrow
 from elanus.schema.schema import FieldSchema
+from elanus.schema.types import DataType
+from elanus.schema.vector_codecs import query_rows
+from elanus.schema.vectors import VectorColumn, VectorRows, as_floats, no_vectors
 from elanus.service.core import Core
 from elanus.service.output import Shape, columns_of
 from elanus.service.reading import session_ts, version_at, without_growing
@@ -26,7 +27,6 @@ from elanus.service.requests import Queries, Search
 from elanus.service.search_iterator import Walk, next_batch
 from elanus.service.search_plan import find_plan, with_filter
 
-FLOAT_VECTOR = 101
 _PLACEHOLDERS = {
     21: "VARCHAR",
     100: "VECTOR_BINARY",
@@ -36,6 +36,8 @@ _PLACEHOLDERS = {
     104: "VECTOR_SPARSE_U32_F32",
     105: "VECTOR_INT8",
 }
+# Clients send lists of numbers as float32, whatever the field keeps of them.
+_ROUNDED = (DataType.FLOAT16_VECTOR, DataType.BFLOAT16_VECTOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Prepared:
     Searches with the same ``plan`` object and version can run as one.
 
     Attributes:
-        queries: (nq, dim) float32, C, finite.
+        queries: as the field compares them.
     """
 
     request: Search
@@ -53,7 +55,7 @@ class Prepared:
     version: Version
     plan: SearchPlan
     shape: Shape
-    queries: Vectors
+    queries: VectorRows
 
 
 def search(core: Core, request: Search) -> SearchReply:
@@ -128,13 +130,13 @@ def prepare(core: Core, request: Search) -> Prepared:
     return Prepared(request, collection, version, plan, planned.shape, queries)
 
 
-def rounded(scores: Vectors, places: int) -> Vectors:
+def rounded(scores: Floats, places: int) -> Floats:
     """Scores rounded to decimal places, half away from zero; unchanged for -1."""
     if places < 0:
         return scores
     scale = 10.0**places
     wide = scores.astype(np.float64) * scale
-    out: Vectors = (np.copysign(np.floor(np.abs(wide) + 0.5), wide) / scale).astype(
+    out: Floats = (np.copysign(np.floor(np.abs(wide) + 0.5), wide) / scale).astype(
         np.float32
     )
     return out
@@ -158,8 +160,8 @@ def _is_true(params: Mapping[str, Any], key: str) -> bool:
 
 def queries_of(
     collection: Collection, version: Version, field: FieldSchema, request: Search
-) -> Vectors:
-    """The query vectors of a search, (nq, dim) float32, C, finite.
+) -> VectorRows:
+    """The query vectors of a search, as the field compares them.
 
     Raises:
         InvalidParameter: they do not fit the field.
@@ -182,29 +184,23 @@ def queries_of(
     return queries
 
 
-def _sent_vectors(field: FieldSchema, queries: Queries | None) -> Vectors:
-    dim = field.dim or 0
+def _sent_vectors(field: FieldSchema, queries: Queries | None) -> VectorRows:
     if queries is None or (queries.vectors is None and not queries.raw):
-        return np.empty((0, dim), np.float32)
-    if queries.vectors is None:
-        sent = _PLACEHOLDERS.get(queries.type_number, str(queries.type_number))
+        return no_vectors(field.dtype.vector, field.dim or 0).rows
+    number = queries.type_number
+    is_rounded = number == DataType.FLOAT_VECTOR and field.dtype in _ROUNDED
+    if queries.vectors is None or not (number == field.dtype or is_rounded):
         raise InvalidParameter(
-            f"vector type must be the same, field {field.name} - type VECTOR_FLOAT, "
-            f"search info type {sent}"
+            f"vector type must be the same, field {field.name} - type "
+            f"{_PLACEHOLDERS[field.dtype]}, search info type "
+            f"{_PLACEHOLDERS.get(number, str(number))}"
         )
-    vectors = queries.vectors
-    if vectors.shape[1] != dim:
-        raise InvalidParameter(
-            f"vector dimension mismatch, expected vector size(byte) {4 * dim}, actual "
-            f"{4 * vectors.shape[1]}."
-        )
-    check_finite(vectors)
-    return vectors
+    return query_rows(field, queries.vectors)
 
 
 def _rows_as_queries(
     collection: Collection, version: Version, field: FieldSchema, request: Search
-) -> Vectors:
+) -> VectorRows:
     """The vectors of the rows whose keys are the queries, in the order of the keys."""
     wanted = request.query_keys
     assert wanted is not None
@@ -221,8 +217,14 @@ def _rows_as_queries(
             f"some of the provided primary key IDs do not exist: missing IDs "
             f"[{' '.join(map(str, missing))}]"
         )
-    stored: pa.Array = table.column(field.name).combine_chunks()
-    vectors = from_arrow(stored)
-    assert isinstance(vectors, np.ndarray)
+    stored = from_arrow(table.column(field.name).combine_chunks(), field)
+    assert isinstance(stored, VectorColumn)
     rows = [row_by_key[key] for key in wanted.to_pylist()]
-    return np.ascontiguousarray(vectors[rows])
+    chosen = stored.take(np.array(rows, np.int64))
+    if chosen.null_count:
+        raise InvalidParameter(
+            f"some of the provided primary key IDs have no vector in field {field.name}"
+        )
+    if not isinstance(chosen.rows, np.ndarray) or chosen.rows.dtype == np.uint8:
+        return chosen.rows
+    return np.ascontiguousarray(as_floats(chosen.rows))

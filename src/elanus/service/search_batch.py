@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elanus.errors import ElanusError
+from elanus.schema.vectors import concat_rows
 from elanus.service.core import Core
 from elanus.service.replies import SearchReply
 from elanus.service.requests import Search
@@ -62,7 +63,7 @@ def _run_together(
     core: Core, prepared: Sequence[Prepared]
 ) -> Iterator[SearchReply | ElanusError]:
     sizes = [len(one.queries) for one in prepared]
-    joined = np.concatenate([one.queries for one in prepared])
+    joined = concat_rows([one.queries for one in prepared])
     try:
         whole = run(core, replace(prepared[0], queries=joined))
     except ElanusError as error:

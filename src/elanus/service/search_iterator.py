@@ -14,7 +14,8 @@ from elanus.engine.read.ranking import Ranking
 from elanus.engine.version import Version
 from elanus.errors import InvalidParameter
 from elanus.schema import limits
-from elanus.schema.columns import Column, Offsets, Vectors
+from elanus.schema.columns import Column, Floats, Offsets
+from elanus.schema.vectors import VectorRows
 from elanus.service.core import Core
 from elanus.service.cursors import Cursor
 from elanus.service.requests import SearchIterator
@@ -28,13 +29,13 @@ class Walk:
     """A walk over the rows of a version, in the order of their distance.
 
     Attributes:
-        query: (1, dim) float32, C.
+        query: one query.
     """
 
     collection: Collection
     version: Version
     plan: SearchPlan
-    query: Vectors
+    query: VectorRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Batch:
     parts: Offsets
     offsets: Offsets
     keys: Column
-    scores: Vectors
+    scores: Floats
     token: str
     bound: float
 

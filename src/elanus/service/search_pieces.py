@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import pyarrow as pa
 
 from elanus.engine.read.search import SearchHits
-from elanus.schema.columns import Column
+from elanus.schema.columns import concat
 from elanus.service.core import Core
 from elanus.service.replies import SearchReply
 from elanus.service.requests import Search
@@ -95,11 +94,5 @@ def joined(found: Sequence[SearchHits]) -> SearchHits:
         parts=parts,
         offsets=np.concatenate([hits.offsets for hits in found]),
         scores=np.concatenate([hits.scores for hits in found]),
-        keys=_joined_columns([hits.keys for hits in found]),
+        keys=concat([hits.keys for hits in found]),
     )
-
-
-def _joined_columns(columns: list[Column]) -> Column:
-    if all(isinstance(column, np.ndarray) for column in columns):
-        return np.concatenate(columns)
-    return pa.concat_arrays(columns)

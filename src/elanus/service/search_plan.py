@@ -85,7 +85,7 @@ def _planned(
     if any(name.lower() == COUNT for name in request.output_fields):
         raise InvalidParameter("aggregates are not supported in search request")
     shape = shape_of(definition.schema, request.output_fields, with_key=False)
-    metric = definition.metric_of(field.id)
+    metric = definition.metric_of(field)
     if options.metric_type and options.metric_type.upper() != metric:
         raise InvalidParameter(
             "metric type not match", expected=metric, actual=options.metric_type

@@ -28,7 +28,8 @@ def output_columns(
             arrays[output.name] = pa.nulls(0, _arrow_type(output))
             continue
         if output.key is None:
-            column = to_arrow(gather(views, parts, offsets, output.field.id))
+            stored = gather(views, parts, offsets, output.field.id)
+            column = to_arrow(stored, output.field)
             if output.field.dtype is DataType.JSON:
                 column = column.cast(pa.large_string())
             arrays[output.name] = column

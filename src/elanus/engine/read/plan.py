@@ -129,8 +129,8 @@ def plan_search(definition: CollectionDefinition, request: SearchRequest) -> Sea
     """
     schema = definition.schema
     field = vector_field(schema, request.field)
-    metric = Metric.from_name(definition.metric_of(field.id))
-    if request.metric and Metric.from_name(request.metric) is not metric:
+    metric = Metric(definition.metric_of(field))
+    if request.metric and request.metric.upper() != metric:
         raise InvalidParameter(
             "metric type not match", expected=metric.value, actual=request.metric
         )

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from elanus.distance.kernels import VectorBlock, distances_at, prepared_queries
+from elanus.distance.block import Block
+from elanus.distance.kernels import prepared_queries
 from elanus.distance.metrics import scores_from_distances
 from elanus.distance.topk import TopK, select
 from elanus.engine.read.filter import allowed_rows
@@ -22,7 +23,8 @@ from elanus.engine.version import SegmentView, Version, gather
 from elanus.index.base import Allowed, VectorIndex
 from elanus.index.search import SegmentVectors
 from elanus.schema.arrays import values_of
-from elanus.schema.columns import Column, Offsets, Vectors
+from elanus.schema.columns import Column, Floats, Offsets
+from elanus.schema.vectors import VectorRows
 
 
 def segment_vectors(view: SegmentView, plan: SearchPlan) -> SegmentVectors:
@@ -35,19 +37,22 @@ def segment_vectors(view: SegmentView, plan: SearchPlan) -> SegmentVectors:
         return known[1]
     n_rows = view.n_rows  # the view itself would be a cycle through its cache
 
-    def rows() -> VectorBlock:
+    def rows() -> Block:
         return segment.block(field_id, metric, n_rows)
 
     # a snapshot may hold an index of an older definition
     is_usable = index is not None and index.meta.metric is metric
-    vectors = SegmentVectors(rows, index if is_usable else None)
+    present = None
+    if plan.field.nullable:
+        present = segment.vectors(field_id, n_rows).present
+    vectors = SegmentVectors(rows, index if is_usable else None, present)
     view.cache[key] = (index, vectors)
     return vectors
 
 
 def search_within(
     vectors: SegmentVectors,
-    queries: Vectors,
+    queries: VectorRows,
     limit: int,
     allowed: Allowed | None,
     bounds: Bounds,
@@ -55,13 +60,13 @@ def search_within(
     """The nearest rows whose distance lies within bounds, (nq, limit) places."""
     block = vectors.block()
     ready = prepared_queries(queries, block.metric)
-    offsets = _offsets(block, allowed)
+    offsets = _offsets(block, vectors.allowed_vectors(allowed))
     found = TopK.empty(len(queries), limit)
     for query in range(len(queries)):
-        distances = distances_at(ready[query : query + 1], block, offsets)
+        distances = block.distances_at(ready[query : query + 1], offsets)
         kept = (distances[0] >= bounds.low) & (distances[0] < bounds.high)
         nearest = select(distances[:, kept], limit, offsets[kept])
-        found.offsets[query] = nearest.offsets[0]
+        found.offsets[query] = vectors.rows_of(nearest.offsets[0])
         found.distances[query] = nearest.distances[0]
     return found
 
@@ -89,7 +94,7 @@ class Ranking:
 
     version: Version
     plan: SearchPlan
-    distances: Vectors
+    distances: Floats
     parts: Offsets
     offsets: Offsets
 
@@ -104,7 +109,7 @@ class Ranking:
         arrays = (self.distances, self.parts, self.offsets)
         return sum(int(array.nbytes) for array in arrays)
 
-    def scores(self, start: int, end: int) -> Vectors:
+    def scores(self, start: int, end: int) -> Floats:
         """Scores of the rows at these ranks, in the metric's own sign."""
         return scores_from_distances(self.distances[start:end], self.plan.metric)
 
@@ -114,29 +119,34 @@ class Ranking:
 
 
 def rank_all(
-    version: Version, plan: SearchPlan, query: Vectors, rng: np.random.Generator
+    version: Version, plan: SearchPlan, query: VectorRows, rng: np.random.Generator
 ) -> Ranking:
     """Measure every row that a plan allows; the plan's limits are not looked at.
 
     Args:
-        query: (1, dim) float32, C.
+        query: one query.
 
     Raises:
         CorruptionError: a column file is damaged; the message names it.
     """
-    distances: list[Vectors] = [np.empty(0, np.float32)]
+    distances: list[Floats] = [np.empty(0, np.float32)]
     parts: list[Offsets] = [np.empty(0, np.int64)]
     offsets: list[Offsets] = [np.empty(0, np.int64)]
     for position, view in enumerate(version.views):
         if not view.n_rows:
             continue
         allowed = allowed_rows(version, position, plan.partitions, plan.predicate, rng)
-        block = segment_vectors(view, plan).block()
-        chosen = _offsets(block, allowed)
+        vectors = segment_vectors(view, plan)
+        block = vectors.block()
+        chosen = _offsets(block, vectors.allowed_vectors(allowed))
         ready = prepared_queries(query, block.metric)
-        distances.append(distances_at(ready, block, chosen)[0])
+        measured = block.distances_at(ready, chosen)[0]
+        if not block.matches_all:
+            matching = measured < np.inf
+            measured, chosen = measured[matching], chosen[matching]
+        distances.append(measured)
         parts.append(np.full(len(chosen), position, np.int64))
-        offsets.append(chosen)
+        offsets.append(vectors.rows_of(chosen))
     ranking = Ranking(
         version,
         plan,
@@ -147,7 +157,7 @@ def rank_all(
     return _sorted(_within(ranking, plan.bounds))
 
 
-def _offsets(block: VectorBlock, allowed: Allowed | None) -> Offsets:
+def _offsets(block: Block, allowed: Allowed | None) -> Offsets:
     if allowed is None:
         return np.arange(block.rows, dtype=np.int64)
     return allowed.offsets

@@ -22,7 +22,8 @@ from elanus.index.base import Allowed
 from elanus.index.search import search_rows
 from elanus.index.strategy import Strategy, StrategyKind
 from elanus.schema.arrays import array_of, values_of
-from elanus.schema.columns import Column, Offsets, Vectors
+from elanus.schema.columns import Column, Floats, Offsets
+from elanus.schema.vectors import VectorRows
 
 _WITHIN = Strategy(StrategyKind.EXACT, 0, "between two distances")
 
@@ -54,7 +55,7 @@ class SearchHits(NamedTuple):
     counts: npt.NDArray[np.int64]
     parts: Offsets | None
     offsets: Offsets
-    scores: Vectors
+    scores: Floats
     keys: Column
     traces: tuple[SegmentTrace, ...]
 
@@ -62,12 +63,16 @@ class SearchHits(NamedTuple):
 def search(
     version: Version,
     plan: SearchPlan,
-    queries: Vectors,
+    queries: VectorRows,
     rng: np.random.Generator,
 ) -> SearchHits:
-    """Find the rows nearest to each query, (nq, dim) float32, C.
+    """Find the rows nearest to each query.
 
-    A query that has ``limit`` matching rows gets ``limit`` rows.
+    A query that has ``limit`` matching rows gets ``limit`` rows. Rows without a vector
+    match nothing.
+
+    Args:
+        queries: float32 for a field of numbers, else as the field stores them.
 
     Raises:
         CorruptionError: a column file is damaged; the message names it.
@@ -89,7 +94,7 @@ def search(
 def _search_view(
     view: SegmentView,
     plan: SearchPlan,
-    queries: Vectors,
+    queries: VectorRows,
     wanted: int,
     allowed: Allowed | None,
 ) -> tuple[TopK | None, SegmentTrace]:
@@ -156,7 +161,7 @@ def _equal_counts(nq: int, k: int) -> npt.NDArray[np.int64]:
     return counts
 
 
-def _ties_by_key(hits: SearchHits, distances: Vectors) -> SearchHits:
+def _ties_by_key(hits: SearchHits, distances: Floats) -> SearchHits:
     """Equal distances of one query in ascending order of the primary key."""
     if len(set(distances.tolist())) == len(distances):
         return hits  # at most a tie across queries, which the order below leaves alone

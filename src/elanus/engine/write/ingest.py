@@ -239,9 +239,10 @@ def with_defaults(field: FieldSchema, column: Column) -> Column:
     Raises:
         InvalidParameter: it holds nulls that the field does not take.
     """
-    if isinstance(column, np.ndarray) or not column.null_count:
+    if not column.null_count:
         return column
     if field.default is not None:
+        assert isinstance(column, pa.Array)
         return column.fill_null(repeated(field.default, 1, field.arrow_type)[0])
     if not field.nullable:
         raise InvalidParameter(

@@ -180,8 +180,8 @@ def _run_build(
     path = store.local_path(main)
     path.parent.mkdir(parents=True, exist_ok=True)
     request = BuildRequest(
-        vectors=segment.vectors(job.field_id, segment.n_rows),
-        metric=Metric.from_name(job.definition["metric"]),
+        vectors=segment.vectors(job.field_id, segment.n_rows).rows,
+        metric=Metric(job.definition["metric"]),
         params=job.definition["params"],
         index_type=job.definition["index_type"],
         threads=job.threads,

@@ -39,6 +39,7 @@ from elanus.schema.codecs import encode
 from elanus.schema.columns import Column, Offsets, concat, take
 from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
+from elanus.schema.vectors import no_vectors
 from elanus.segment.keys import Keys
 
 FieldOps = Mapping[str, FieldOp]
@@ -269,5 +270,5 @@ def _with_keys(field: FieldSchema, rows: PartialRows, found: _Found) -> Column:
 
 def _no_values(field: FieldSchema) -> Any:
     if field.is_vector:
-        return np.empty((0, field.dim or 0), np.float32)
+        return no_vectors(field.dtype.vector, field.dim or 0)
     return pa.nulls(0, field.arrow_type)

@@ -36,6 +36,7 @@ from elanus.index.dense.native_file import (
     write_native,
 )
 from elanus.index.params import SQ_TYPE, check_subquantizers, parse_build_params
+from elanus.schema.vectors import Matrix, as_floats
 
 _CHUNK_ROWS = 8_192
 _GRAPH_SHARE = 0.85
@@ -64,6 +65,7 @@ class CodedHnswIndex:
     sketch = None
     visits_lists = False
     is_lossy = True
+    is_exact = False
 
     def __init__(self, meta: IndexMeta, native: Any) -> None:
         """Take over a ``faiss.IndexHNSW`` whose storage holds codes."""
@@ -126,7 +128,7 @@ class CodedHnsw:
             request.step(_CODED_SHARE)
             write_native(graph, path)
             if request.rows >= _MIN_CALIBRATED_ROWS:
-                block = VectorBlock.of(request.vectors, request.metric)
+                block = VectorBlock.of(request.matrix, request.metric)
                 found = calibrate(CodedHnswIndex(meta, graph), block, request.seed)
                 meta = replace(meta, calibration=found)
         request.step(1.0)
@@ -162,7 +164,7 @@ def _coded(kind: str, meta: IndexMeta, request: BuildRequest) -> Any:
             storage.pq.cp.niter = _TRAINING_ROUNDS
         storage.train(_training_rows(request, meta.resolved))
     for start in range(0, request.rows, _CHUNK_ROWS):
-        storage.add(_comparable(request, request.vectors[start : start + _CHUNK_ROWS]))
+        storage.add(_comparable(request, request.matrix[start : start + _CHUNK_ROWS]))
     return storage
 
 
@@ -183,8 +185,9 @@ def _training_rows(request: BuildRequest, resolved: Mapping[str, int]) -> Floats
     rng = np.random.default_rng(request.seed)
     count = min(request.rows, enough)
     chosen = np.sort(rng.choice(request.rows, count, replace=False))
-    return _comparable(request, request.vectors[chosen])
+    return _comparable(request, request.matrix[chosen])
 
 
-def _comparable(request: BuildRequest, rows: Floats) -> Floats:
-    return normalised(rows) if request.metric.row.normalises else rows
+def _comparable(request: BuildRequest, rows: Matrix) -> Floats:
+    wide = as_floats(rows)
+    return normalised(wide) if request.metric.row.normalises else wide

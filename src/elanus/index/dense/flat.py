@@ -14,6 +14,7 @@ from elanus.errors import CorruptionError
 from elanus.index.base import Allowed, BuildRequest, IndexMeta
 from elanus.index.dense.native_file import faiss_metric, open_native, write_native
 from elanus.index.params import parse_build_params
+from elanus.schema.vectors import as_floats
 
 _CHUNK_ROWS = 16_384
 
@@ -25,6 +26,7 @@ class FlatIndex:
     full_effort = 1
     visits_lists = True
     is_lossy = False
+    is_exact = False  # filters go the way of all kinds of numbers
 
     def __init__(self, meta: IndexMeta, native: Any) -> None:
         """Take over a mapped ``faiss.IndexFlat``."""
@@ -92,6 +94,6 @@ def add_in_chunks(
     """
     for start in range(0, request.rows, chunk_rows):
         request.step(done_at * start / request.rows)
-        chunk = request.vectors[start : start + chunk_rows]
+        chunk = as_floats(request.matrix[start : start + chunk_rows])
         index.add(normalised(chunk) if request.metric.row.normalises else chunk)
     request.step(done_at)

@@ -1,4 +1,4 @@
-"""HNSW: a layered graph over the rows, which it also holds.
+"""HNSW: a layered graph over the rows, which it also holds, as narrow as they are.
 
 Source: Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search
 using Hierarchical Navigable Small World graphs", 2018; faiss' implementation. Larger
@@ -26,6 +26,7 @@ from elanus.index.base import (
 )
 from elanus.index.calibration import calibrate
 from elanus.index.dense.flat import add_in_chunks, flat_rows
+from elanus.index.dense.narrow import narrow_codes, training_rows
 from elanus.index.dense.native_file import (
     UnfilteredParams,
     faiss_metric,
@@ -46,10 +47,10 @@ class HnswIndex:
     """An open HNSW index."""
 
     visits_lists = False
-    is_lossy = False
+    is_exact = False
 
     def __init__(self, meta: IndexMeta, native: Any, sketch: Sketch | None) -> None:
-        """Take over a ``faiss.IndexHNSWFlat``."""
+        """Take over a ``faiss.IndexHNSW``."""
         self.meta = meta
         self.sketch = sketch
         self.full_effort = meta.rows
@@ -57,7 +58,10 @@ class HnswIndex:
         self._metric = meta.metric
         # A downcast storage does not own its memory: self._native keeps it alive.
         storage = faiss.downcast_index(native.storage)
-        self.raw_rows: VectorBlock = flat_rows(storage, meta)
+        self.is_lossy = not isinstance(storage, faiss.IndexFlat)
+        self.raw_rows: VectorBlock | None = None
+        if not self.is_lossy:
+            self.raw_rows = flat_rows(storage, meta)
         self._unfiltered = UnfilteredParams(_params)
 
     def search(
@@ -96,7 +100,7 @@ class Hnsw:
             resolved=resolved,
         )
         code = faiss_metric(request.metric)
-        native = faiss.IndexHNSWFlat(request.dim, resolved["M"], code)
+        native = _new_native(request, resolved["M"], code)
         native.hnsw.efConstruction = resolved["efConstruction"]
         with native_threads(request.threads):
             add_in_chunks(native, request, _CHUNK_ROWS, _GRAPH_SHARE)
@@ -105,21 +109,31 @@ class Hnsw:
                 request.step(1.0)
                 return meta
             graph = HnswIndex(meta, native, None)
-            sketch = build_sketch(graph.raw_rows, request.seed)
+            rows = graph.raw_rows or VectorBlock.of(request.matrix, request.metric)
+            sketch = build_sketch(rows, request.seed)
             sketch.write(sketch_path(path))
             graph.sketch = sketch
             request.step((1 + _GRAPH_SHARE) / 2)
-            found = calibrate(graph, graph.raw_rows, request.seed)
+            found = calibrate(graph, rows, request.seed)
         request.step(1.0)
         return replace(meta, calibration=found, has_sketch=True)
 
     def open(self, meta: IndexMeta, path: Path) -> HnswIndex:
         """Map graph and rows; the sketch is loaded."""
         native = open_native(meta, path)
-        if not isinstance(native, faiss.IndexHNSWFlat):
+        if not isinstance(native, faiss.IndexHNSW):
             raise CorruptionError(str(path), "is not an HNSW index")
         sketch = Sketch.open(meta, sketch_path(path)) if meta.has_sketch else None
         return HnswIndex(meta, native, sketch)
+
+
+def _new_native(request: BuildRequest, m: int, code: int) -> Any:
+    codes = narrow_codes(request)
+    if codes is None:
+        return faiss.IndexHNSWFlat(request.dim, m, code)
+    native = faiss.IndexHNSWSQ(request.dim, codes, m, code)
+    native.train(training_rows(request, 1))
+    return native
 
 
 def _params(effort: int) -> Any:

@@ -18,9 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from elanus.distance.kernels import VectorBlock, normalised
+from elanus.distance.kernels import VectorBlock
 from elanus.distance.metrics import Floats
 from elanus.distance.native import faiss, native_threads
 from elanus.distance.topk import TopK
@@ -28,6 +26,7 @@ from elanus.errors import CorruptionError
 from elanus.index.base import Allowed, BuildRequest, IndexMeta
 from elanus.index.calibration import calibrate
 from elanus.index.dense.flat import add_in_chunks
+from elanus.index.dense.narrow import narrow_codes, training_rows
 from elanus.index.dense.native_file import (
     UnfilteredParams,
     faiss_metric,
@@ -38,7 +37,6 @@ from elanus.index.dense.native_file import (
 from elanus.index.params import check_subquantizers, parse_build_params
 
 _ROWS_PER_LIST = 39
-_TRAINING_ROWS_PER_CENTRE = 64
 _MIN_PQ_ROWS = 16
 _SCANN_BITS = 4
 _CHUNK_ROWS = 16_384
@@ -55,6 +53,7 @@ class IvfIndex:
     raw_rows = None
     sketch = None
     visits_lists = True
+    is_exact = False
 
     def __init__(self, meta: IndexMeta, native: Any) -> None:
         """Take over a ``faiss.IndexIVF``."""
@@ -135,16 +134,17 @@ class Ivf:
     def _build_lists(
         self, request: BuildRequest, meta: IndexMeta, path: Path
     ) -> IndexMeta:
-        native = _new_native(self.name, meta)
+        native = _new_native(self.name, meta, narrow_codes(request))
         native.cp.seed = request.seed & _SEED_BITS
         request.step(0.0)
-        native.train(_training_rows(request, meta.resolved))
+        centres = max(meta.resolved["nlist"], 1 << meta.resolved.get("nbits", 0))
+        native.train(training_rows(request, centres))
         request.step(_TRAINED_AT)
         _add(native, request)
         write_native(native, path)
         if request.rows < _MIN_CALIBRATED_ROWS:
             return meta
-        block = VectorBlock.of(request.vectors, request.metric)
+        block = VectorBlock.of(request.matrix, request.metric)
         return replace(
             meta, calibration=calibrate(IvfIndex(meta, native), block, request.seed)
         )
@@ -161,8 +161,8 @@ def _add(native: Any, request: BuildRequest) -> None:
     add_in_chunks(native, replace(request, progress=onwards), _CHUNK_ROWS, 1.0)
 
 
-def _new_native(kind: str, meta: IndexMeta) -> Any:
-    """An untrained faiss index of the kind."""
+def _new_native(kind: str, meta: IndexMeta, narrow: int | None) -> Any:
+    """An untrained faiss index of the kind; ``narrow`` codes keep the rows as such."""
     code = faiss_metric(meta.metric)
     nlist = meta.resolved["nlist"]
     nbits = meta.resolved.get("nbits", 0)
@@ -179,6 +179,9 @@ def _new_native(kind: str, meta: IndexMeta) -> Any:
         native.pq.cp.min_points_per_centroid = 1
     elif kind == "IVF_RABITQ":
         native = faiss.IndexIVFRaBitQ(*shape, code)
+    elif narrow is not None:
+        # codes of the rows, not of differences to a centre
+        native = faiss.IndexIVFScalarQuantizer(*shape, narrow, code, False)
     else:
         native = faiss.IndexIVFFlat(*shape, code)
     # The index frees its centres; two owners would free them twice.
@@ -187,13 +190,3 @@ def _new_native(kind: str, meta: IndexMeta) -> Any:
     native.cp.min_points_per_centroid = 1
     native.cp.spherical = meta.metric.row.normalises
     return native
-
-
-def _training_rows(request: BuildRequest, resolved: Mapping[str, int]) -> Floats:
-    """A random sample of the rows, at unit length for COSINE."""
-    centres = max(resolved["nlist"], 1 << resolved.get("nbits", 0))
-    count = min(request.rows, _TRAINING_ROWS_PER_CENTRE * max(centres, 64))
-    rng = np.random.default_rng(request.seed)
-    chosen = np.sort(rng.choice(request.rows, count, replace=False))
-    sample = request.vectors[chosen]
-    return normalised(sample) if request.metric.row.normalises else sample

@@ -15,12 +15,15 @@ import pyarrow as pa
 
 from elanus.errors import InvalidParameter
 from elanus.schema.arrays import array_of, array_of_bools, array_of_texts
-from elanus.schema.columns import Vectors
+from elanus.schema.sparse import sparse_from_bytes
+from elanus.schema.types import TYPES, VectorRow
+from elanus.schema.vectors import VectorColumn, VectorRows
 from elanus.server.grpc.messages import Message, message_class
 from elanus.service.requests import ColumnData
 
 MAX_DIM = 1 << 20  # far beyond any limit; keeps sizes from overflowing
 
+_VECTORS = {row.vector.slot: row.vector for row in TYPES.values() if row.vector}
 _Valid = npt.NDArray[np.bool_]
 
 
@@ -51,12 +54,11 @@ def column_from_message(message: Message) -> ColumnData:
         return ColumnData(name, number, slot, values, is_dynamic=message.is_dynamic)
     if kind == "vectors":
         slot = message.vectors.WhichOneof("data") or ""
-        if slot != "float_vector":
-            return ColumnData(name, number, slot, None, valid)
-        matrix = _float_vectors(message.vectors, name)
-        if valid is not None and len(matrix) == len(valid):
-            matrix = matrix[valid]
-        return ColumnData(name, number, slot, matrix, valid)
+        vector = _VECTORS.get(slot)
+        if vector is None:
+            return ColumnData(name, number, slot, None if slot else _nothing(valid))
+        rows = _vector_rows(message.vectors, vector, name)
+        return ColumnData(name, number, slot, _vector_column(rows, valid, name))
     return ColumnData(name, number, kind or "", _nothing(valid))
 
 
@@ -97,27 +99,58 @@ def _spread(values: pa.Array, valid: _Valid, name: str) -> pa.Array:
     elif len(values) == n_valid:
         places = np.cumsum(valid, dtype=np.int64) - 1
     else:
-        raise InvalidParameter(
-            f"field {name}: the length of field is wrong",
-            expected=n_valid,
-            actual=len(values),
-        )
+        raise _wrong_length(name, n_valid, len(values))
     known = pa.py_buffer(np.packbits(valid, bitorder="little"))
     buffers = [known, pa.py_buffer(places)]
     return values.take(pa.Array.from_buffers(pa.int64(), len(valid), buffers))
 
 
-def _float_vectors(message: Message, name: str) -> Vectors:
-    values = numbers(message.float_vector, "<f4")
+def _wrong_length(name: str, expected: int, actual: int) -> InvalidParameter:
+    return InvalidParameter(
+        f"field {name}: the length of field is wrong", expected=expected, actual=actual
+    )
+
+
+def _vector_column(rows: VectorRows, valid: _Valid | None, name: str) -> VectorColumn:
+    if valid is None:
+        return VectorColumn(rows)
+    n_valid = int(np.count_nonzero(valid))
+    if len(rows) == len(valid):
+        rows = rows[np.flatnonzero(valid)]
+    elif len(rows) != n_valid:
+        raise _wrong_length(name, n_valid, len(rows))
+    return VectorColumn(rows, valid)
+
+
+def _vector_rows(message: Message, vector: VectorRow, name: str) -> VectorRows:
+    """The vectors of a payload, as they are stored."""
+    if vector.numpy is None:
+        return sparse_from_bytes(list(getattr(message, vector.slot).contents))
     dim = message.dim
     if not 0 < dim <= MAX_DIM:
         raise InvalidParameter(f"invalid dimension: {dim} of field {name}")
-    if len(values) % dim:
+    what = vector.slot.removesuffix("_vector")
+    values: npt.NDArray[Any] | None
+    if vector.slot == "float_vector":
+        values = numbers(message.float_vector, "<f4")
+        size, unit = len(values), dim
+    else:
+        content = getattr(message, vector.slot)
+        size, unit = len(content), dim * vector.numpy.itemsize
+        if vector.dims_per_value > 1:
+            size = size * vector.dims_per_value
+        values = None if size % unit else np.frombuffer(content, vector.numpy)
+    if vector.dims_per_value > 1:
+        if size % dim or dim % vector.dims_per_value:
+            raise InvalidParameter(
+                f"the num({size}) of all bits should divide the dim({dim})"
+            )
+    elif size % unit:
         raise InvalidParameter(
-            f"the length({len(values)}) of float data should divide the dim({dim})"
+            f"the length({size}) of {what} data should divide the dim({dim})"
         )
-    matrix: Vectors = values.reshape(-1, dim)
-    return matrix
+    assert values is not None
+    return values.reshape(-1, vector.width(dim))
 
 
 # --- one function per slot ----------------------------------------------------------

@@ -15,15 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from elanus.schema.arrays import values_of
-from elanus.schema.columns import Vectors
-from elanus.schema.types import DataType
+from elanus.schema.sparse import SparseRows, sparse_to_bytes
+from elanus.schema.types import TYPES, DataType
+from elanus.schema.vectors import VectorColumn
 from elanus.server.grpc.messages import message_class
 from elanus.server.grpc.packed import delimited, number, text
 from elanus.service.replies import OutputColumn
 
 # Field numbers of schema.proto.
 _TYPE, _NAME, _SCALARS, _VECTORS, _ID, _IS_DYNAMIC, _VALID = 1, 2, 3, 4, 5, 6, 7
-_DIM, _FLOAT_VECTOR = 1, 2
 _BOOL, _INT, _LONG, _FLOAT, _DOUBLE, _STRING, _ARRAY, _JSON = 1, 2, 3, 4, 5, 6, 8, 9
 _INT_ID, _STR_ID = 1, 2
 _DATA = 1
@@ -35,14 +35,24 @@ _Ints = message_class("schema.IntArray")
 _Jsons = message_class("schema.JSONArray")
 _Longs = message_class("schema.LongArray")
 _Strings = message_class("schema.StringArray")
+_SparseRows = message_class("schema.SparseFloatArray")
+_VECTOR_FIELDS = message_class("schema.VectorField").DESCRIPTOR.fields_by_name
+_DIM = _VECTOR_FIELDS["dim"].number
+_SLOT_NUMBERS = {
+    row.vector.slot: _VECTOR_FIELDS[row.vector.slot].number
+    for row in TYPES.values()
+    if row.vector
+}
 
 
 def column_bytes(column: OutputColumn) -> bytes:
     """A column as a ``FieldData``."""
     values = column.values
-    if column.dtype is DataType.FLOAT_VECTOR:
-        payload = delimited(_VECTORS, _float_vectors(column))
-        valid = column.valid
+    if isinstance(values, VectorColumn):
+        payload = delimited(_VECTORS, _vectors(column, values))
+        valid = values.valid
+        if valid is None and column.is_nullable:
+            valid = np.ones(len(values), np.bool_)
     else:
         assert isinstance(values, pa.Array)
         payload = delimited(_SCALARS, _scalars(column, values))
@@ -81,19 +91,20 @@ def long_array(values: npt.NDArray[Any]) -> bytes:
     return content
 
 
-def _float_vectors(column: OutputColumn) -> bytes:
-    matrix = column.values
-    if isinstance(matrix, pa.Array):
-        matrix = _matrix(matrix)
-    dim = column.dim or matrix.shape[1]
-    values = float_array(matrix.reshape(-1))
-    return number(_DIM, dim) + delimited(_FLOAT_VECTOR, values)
-
-
-def _matrix(lists: pa.Array) -> Vectors:
-    dim = lists.type.list_size
-    flat: Vectors = values_of(lists.values)
-    return flat[lists.offset * dim : (lists.offset + len(lists)) * dim].reshape(-1, dim)
+def _vectors(column: OutputColumn, values: VectorColumn) -> bytes:
+    """A ``VectorField``, of the rows that have a vector."""
+    vector, rows = column.dtype.vector, values.rows
+    if isinstance(rows, SparseRows):
+        indices = rows.indices[rows.entries]
+        dim = int(indices.max()) + 1 if len(indices) else 1
+        content: bytes = _SparseRows(
+            contents=sparse_to_bytes(rows), dim=dim
+        ).SerializeToString()
+    elif vector.numpy == _FLOAT4:
+        dim, content = column.dim, float_array(rows.reshape(-1))
+    else:
+        dim, content = column.dim, rows.tobytes()
+    return number(_DIM, dim) + delimited(_SLOT_NUMBERS[vector.slot], content)
 
 
 def _validity(values: pa.Array) -> npt.NDArray[np.bool_]:

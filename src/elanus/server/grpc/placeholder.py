@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from elanus.errors import InvalidParameter
+from elanus.schema.sparse import sparse_from_bytes
+from elanus.schema.types import TYPES
 from elanus.server.grpc.messages import DecodeError, message_class
 from elanus.service.requests import Queries
 
-FLOAT_VECTOR = 101
-_FLOAT = np.dtype("<f4")
+_VECTORS = {int(dtype): row.vector for dtype, row in TYPES.items() if row.vector}
 _Group = message_class("common.PlaceholderGroup")
 
 
@@ -33,15 +34,19 @@ def queries_from_bytes(content: bytes) -> Queries:
         )
     placeholder = group.placeholders[0]
     values = placeholder.values
-    if placeholder.type != FLOAT_VECTOR or not values:
+    vector = _VECTORS.get(placeholder.type)
+    if vector is None or not values:
         return Queries(placeholder.type, None, tuple(values))
+    if vector.numpy is None:
+        return Queries(placeholder.type, sparse_from_bytes(values))
     size = len(values[0])
     is_even = len(values) == 1 or all(len(value) == size for value in values)
-    if size % 4 or not is_even:
+    width = vector.numpy.itemsize
+    if size % width or not is_even:
         raise InvalidParameter(
-            "vector dimension mismatch: query vectors differ in length or are not "
-            "made of 4-byte floats"
+            f"vector dimension mismatch: query vectors differ in length or are not "
+            f"made of {width}-byte values"
         )
     packed = values[0] if len(values) == 1 else b"".join(values)
-    vectors = np.frombuffer(packed, _FLOAT).reshape(len(values), size // 4)
-    return Queries(FLOAT_VECTOR, vectors)
+    vectors = np.frombuffer(packed, vector.numpy)
+    return Queries(placeholder.type, vectors.reshape(len(values), size // width))

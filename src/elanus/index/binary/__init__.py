@@ -1,0 +1,1 @@
+"""Index kinds for vectors of bits."""
