@@ -334,3 +334,44 @@ def test_tables_between_codes_stay_small(m: int, nbits: int) -> None:
     """Of many rows, HNSW_PQ gets the finest code books that fit into 256 MiB."""
     fitted = index_kind("HNSW_PQ").resolve({"m": m, "nbits": 24}, 1 << 20, 128)
     assert fitted["nbits"] == nbits
+
+
+@pytest.mark.parametrize("value", [0, 0.5, "0.2"])
+def test_sparse_ratios(value: Any) -> None:
+    """Ratios within their range are taken as numbers and as text."""
+    given = {"drop_ratio_search": value, "dim_max_score_ratio": "1.3"}
+    assert parse_search_params("SPARSE_WAND", given, 10) == SearchParams()
+    parse_build_params("SPARSE_WAND", {"drop_ratio_build": value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("drop_ratio_search", 1.0, "(1.0) should be in range [0.000000, 1.000000)"),
+        ("drop_ratio_search", -0.1, "should be in range [0.000000, 1.000000)"),
+        ("drop_ratio_search", "a", "param 'drop_ratio_search' (\"a\") should be a num"),
+        ("drop_ratio_search", True, "(true) should be a number"),
+        ("dim_max_score_ratio", 0.49, "should be in range [0.500000, 1.300000]"),
+        ("dim_max_score_ratio", 1.4, "should be in range [0.500000, 1.300000]"),
+    ],
+)
+def test_bad_sparse_ratios(name: str, value: Any, text: str) -> None:
+    """Ratios out of their range are refused with Milvus' text."""
+    with pytest.raises(SearchParameterError) as caught:
+        parse_search_params("SPARSE_INVERTED_INDEX", {name: value}, 10)
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"inverted_index_algo": "X"}, "sparse inverted index algo X not found"),
+        ({"drop_ratio_build": "1.0"}, "'drop_ratio_build' (1.0) should be in range"),
+        ({"drop_ratio_build": "a"}, "invalid float value, key: 'drop_ratio_build'"),
+    ],
+)
+def test_bad_sparse_builds(given: dict[str, Any], text: str) -> None:
+    """Build parameters of sparse kinds are checked with Milvus' texts."""
+    with pytest.raises(InvalidParameter) as caught:
+        parse_build_params("SPARSE_INVERTED_INDEX", given)
+    assert text in str(caught.value)

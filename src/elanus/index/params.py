@@ -285,15 +285,22 @@ def _check_sparse_search(given: Mapping[str, Any]) -> None:
     for name in ("drop_ratio_search", "dim_max_score_ratio"):
         if name not in given:
             continue
-        value = given[name]
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise SearchParameterError(
-                f"Type conflict in json: param '{name}' ({json.dumps(value)}) should "
-                f"be a number"
-            )
-        problem = _ratio_problem(name, float(value))
+        problem = _ratio_problem(name, _search_number(name, given[name]))
         if problem:
             raise SearchParameterError(problem)
+
+
+def _search_number(name: str, value: object) -> float:
+    """A search parameter as a number; clients also send it as text."""
+    try:
+        if isinstance(value, int | float | str) and not isinstance(value, bool):
+            return float(value)
+    except ValueError:
+        pass  # a text that is no number
+    raise SearchParameterError(
+        f"Type conflict in json: param '{name}' ({json.dumps(value)}) should be a "
+        f"number"
+    )
 
 
 def _level(given: Mapping[str, Any]) -> int:
