@@ -91,6 +91,7 @@ class FakeService:
         self.asked: list[tuple[r.Request, r.RequestContext]] = []
         self.error: BaseException | None = None
         self.together: list[int] = []
+        self.all_are_short = False
         self.key: Callable[[r.Request], Hashable | None] = lambda request: None
         self.long: Callable[[r.Request], r.Work | None] = lambda request: None
         self.gate = threading.Event()
@@ -112,6 +113,10 @@ class FakeService:
     def steps(self, request: r.Request, context: r.RequestContext) -> r.Work | None:
         """What ``long`` says; nothing is long unless a test wants it."""
         return self.long(request)
+
+    def is_short(self, request: r.Request) -> bool:
+        """As told."""
+        return self.all_are_short
 
     def plan_key(self, request: r.Request) -> Hashable | None:
         """What ``key`` says; nothing shares a plan unless a test wants it."""

@@ -97,6 +97,44 @@ def test_a_single_call_is_served_however_large() -> None:
     assert not METHODS["Flush"].reply.FromString(call.replies[0]).status.code
 
 
+def test_a_short_call_that_came_alone_is_answered_on_arrival() -> None:
+    """Else, and while others wait, a working thread answers: arrivals go on."""
+    service = FakeService()
+    served_by: list[str] = []
+
+    def answer(request: r.Request) -> a.Reply:
+        served_by.append(threading.current_thread().name)
+        return REPLIES[type(request)]
+
+    service.answer = answer
+    here = threading.current_thread().name
+    with dispatching(service) as dispatcher:
+        for are_short, is_alone, is_here in (
+            (True, True, True),
+            (True, False, False),
+            (False, True, False),
+        ):
+            service.all_are_short = are_short
+            call = SignalledCall("Search", search())
+            dispatcher.submit(call, is_alone=is_alone)
+            assert call.answered.wait(WAIT_S)
+            assert (served_by.pop() == here) is is_here
+        service.all_are_short = True
+        service.gate.clear()
+        held = [SignalledCall("Search", search()) for _ in range(4)]
+        for call in held:
+            dispatcher.submit(call)
+        assert service.entered.acquire(timeout=WAIT_S)
+        last = SignalledCall("Search", search())
+        dispatcher.submit(last, is_alone=True)
+        assert not last.answered.is_set()
+        service.gate.set()
+        assert all(call.answered.wait(WAIT_S) for call in (*held, last))
+        assert here not in served_by
+        assert dispatcher.drain(WAIT_S)
+        assert dispatcher.in_flight_bytes == 0
+
+
 def test_an_expired_call_is_not_begun() -> None:
     """Work that nobody waits for any more is not done."""
     service = FakeService()

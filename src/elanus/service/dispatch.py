@@ -36,6 +36,7 @@ from elanus.service import (
 from elanus.service import requests as r
 from elanus.service import requests_alter as ra
 from elanus.service.core import Core
+from elanus.service.pace import Pace
 from elanus.service.replies import Reply
 from elanus.service.requests import Request, RequestContext
 from elanus.service.search_batch import plan_key, search_together
@@ -145,6 +146,7 @@ class LocalService:
         self.core = core
         self._observe = observe
         self._monotonic = monotonic
+        self._pace = Pace()
 
     def handle(self, request: Request, context: RequestContext) -> Reply:
         """Do what is asked. Called by many threads at once.
@@ -171,9 +173,18 @@ class LocalService:
             _LOG.exception("%s of %s failed", name, context.peer)
             raise InternalError(f"{name}: {type(error).__name__}: {error}") from error
         finally:
+            seconds = self._monotonic() - started
+            if isinstance(request, r.Search):
+                self._pace.note(request, seconds)
             if self._observe is not None:
-                seconds = self._monotonic() - started
                 self._observe(Call(type(request).__name__, seconds, code, context))
+
+    def is_short(self, request: Request) -> bool:
+        """Whether it is a search like others that were short, and no write waits.
+
+        Reads may have to wait for writes that are on their way to the disk.
+        """
+        return self._pace.is_short(request) and self.core.database.node.log.is_settled
 
     def plan_key(self, request: Request) -> Hashable | None:
         """Requests of equal keys may be handled together; ``None`` for alone."""

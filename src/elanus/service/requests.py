@@ -84,6 +84,10 @@ class Service(Protocol):
         """Requests of equal keys may be handled together; ``None`` for alone."""
         ...
 
+    def is_short(self, request: Request) -> bool:
+        """Whether handling it most likely takes less than handing it on; a guess."""
+        ...
+
     def handle_together(
         self, requests: Sequence[Request], contexts: Sequence[RequestContext]
     ) -> Sequence[Reply | ElanusError]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from elanus.clock import HybridClock
@@ -40,6 +40,7 @@ from elanus.storage.wal_recovery import (
     recover_log,
     replay_file,
 )
+from elanus.storage.wal_tickets import Apply, Group, Ticket
 from elanus.storage.wal_writer import LogOptions, LogWriter, Syncs
 
 __all__ = ["Apply", "Frame", "Log", "LogEnd", "LogOptions", "Ticket", "log_damages"]
@@ -48,50 +49,6 @@ _PATIENCE = 0.5  # of the time a write takes
 # Writers are woken together: each at once would take Python's lock from the one who
 # still applies the records of the others.
 _WAKE_AFTER_S = 0.001
-
-Apply = Callable[[int, int], None]
-"""Takes (seq, ts) of a durable record and makes it visible. It must not fail."""
-
-
-class Ticket:
-    """A record on its way into the log; pass it to :meth:`Log.wait`.
-
-    Attributes:
-        seq: its place in the log.
-        ts: its hybrid timestamp.
-    """
-
-    __slots__ = (
-        "apply",
-        "error",
-        "event",
-        "head",
-        "is_done",
-        "is_queued",
-        "length",
-        "payload",
-        "seq",
-        "ts",
-    )
-
-    def __init__(self, payload: Sequence[Buffer], apply: Apply) -> None:
-        self.payload = payload
-        self.apply = apply
-        self.length = sum(memoryview(part).nbytes for part in payload)
-        self.seq = self.ts = 0
-        self.head: FrameHead
-        self.is_queued = self.is_done = False
-        self.error: ElanusError | None = None
-        self.event: threading.Event | None = None
-
-
-class _Group:
-    """The records that one sync makes durable."""
-
-    def __init__(self) -> None:
-        self.tickets: list[Ticket] = []
-        self.error: ElanusError | None = None
-        self.turn = threading.Event()
 
 
 class Log:
@@ -130,7 +87,7 @@ class Log:
         self._queued_bytes = 0
         self._is_writing = self._is_applying = self._is_closed = False
         self._wanted_alone = 0
-        self._to_apply: deque[_Group] = deque()
+        self._to_apply: deque[Group] = deque()
 
     @staticmethod
     def open(
@@ -166,6 +123,11 @@ class Log:
     def applied_seq(self) -> int:
         """The newest record applied; all before it are applied or have failed."""
         return self._applied_seq
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every record given a place has been applied or has failed."""
+        return self._settled_seq == self._last_seq
 
     @property
     def generation(self) -> int:
@@ -391,14 +353,14 @@ class Log:
             finally:
                 self._mutex.acquire()
 
-    def _take_group(self) -> _Group | None:
+    def _take_group(self) -> Group | None:
         """Become the leader, with the mutex held, unless there is one."""
         if self._is_writing or self._wanted_alone or not self._queue:
             return None
         self._is_writing = True
-        return _Group()
+        return Group()
 
-    def _gather(self, group: _Group) -> None:
+    def _gather(self, group: Group) -> None:
         """Take the queue, after giving the writers of the last groups time to return.
 
         They were just told, so most queue their next record within a moment.
@@ -434,12 +396,12 @@ class Log:
     def _is_busy(self) -> bool:
         return bool(self._queue or self._is_writing or self._is_applying)
 
-    def _commit(self, group: _Group) -> None:
+    def _commit(self, group: Group) -> None:
         """Lead one group through writing and applying."""
         with held_interrupts():
             self._lead(group)
 
-    def _lead(self, group: _Group) -> None:
+    def _lead(self, group: Group) -> None:
         try:
             self._gather(group)
             group.error = self._write(group)
@@ -452,7 +414,7 @@ class Log:
             self._end_write(group)
             self._apply_in_turn(group)
 
-    def _write(self, group: _Group) -> ElanusError | None:
+    def _write(self, group: Group) -> ElanusError | None:
         if self._stopped is not None or self._writer is None:
             return self._stopped
         started = self._options.timer()
@@ -466,7 +428,7 @@ class Log:
         self._last_write_s = self._options.timer() - started
         return None
 
-    def _end_write(self, group: _Group) -> None:
+    def _end_write(self, group: Group) -> None:
         with self._mutex:
             self._is_writing = False
             self._company = len(self._queue) + len(group.tickets)
@@ -480,7 +442,7 @@ class Log:
                 group.turn.set()
             self._hand_over()
 
-    def _apply_in_turn(self, group: _Group) -> None:
+    def _apply_in_turn(self, group: Group) -> None:
         interrupt: BaseException | None = None
         while not group.turn.is_set():
             try:

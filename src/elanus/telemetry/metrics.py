@@ -59,11 +59,18 @@ class Telemetry:
             registry=self._registry,
         )
         self._registry.register(_Families(readings))
+        # Finding a series by its labels takes longer than counting.
+        self._series: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def count(self, operation: str, code: int, seconds: float) -> None:
         """Note a call that has ended."""
-        self._calls.labels(operation, str(code)).inc()
-        self._seconds.labels(operation).observe(seconds)
+        series = self._series.get((operation, code))
+        if series is None:
+            calls = self._calls.labels(operation, str(code))
+            series = (calls, self._seconds.labels(operation))
+            self._series[operation, code] = series
+        series[0].inc()
+        series[1].observe(seconds)
 
     def text(self) -> bytes:
         """Every metric in Prometheus' text format."""

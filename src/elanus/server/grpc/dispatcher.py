@@ -86,6 +86,7 @@ class Dispatcher:
         self._in_flight_bytes = 0
         self._open_calls = 0
         self._is_draining = False
+        self._prepared = threading.local()
         self._backlogs = {lane: Backlog() for lane in Lane}
         self._threads = [
             threading.Thread(
@@ -110,8 +111,12 @@ class Dispatcher:
         """Calls received that no thread serves yet."""
         return sum(len(backlog) for backlog in self._backlogs.values())
 
-    def submit(self, call: Call) -> None:
-        """Take over a call; its answer comes from another thread, or at once."""
+    def submit(self, call: Call, *, is_alone: bool = False) -> None:
+        """Take over a call; its answer comes from another thread, or at once.
+
+        Waking a thread costs about as much as all the Python of a small search, so a
+        short one that has no company is served by the thread that received it.
+        """
         handler = self._admit(call)
         if handler is None:
             return
@@ -120,7 +125,21 @@ class Dispatcher:
         ):
             self._release(call)
             return
-        self._backlogs[handler.lane].put(call)
+        backlog = self._backlogs[handler.lane]
+        if is_alone and not len(backlog) and self._is_short(call):
+            self._prepare_thread()
+            self._serve([call])
+        else:
+            backlog.put(call)
+
+    def _is_short(self, call: Call) -> bool:
+        return call.request is not None and self._service.is_short(call.request)
+
+    def _prepare_thread(self) -> None:
+        """Once in a thread that was not started here."""
+        if not getattr(self._prepared, "is_done", False):
+            self.limits.on_thread_start()
+            self._prepared.is_done = True
 
     def answer(self, call: Call) -> None:
         """Serve a call in the caller's own thread."""
