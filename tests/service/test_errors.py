@@ -337,7 +337,7 @@ READS = [
     (search_request(QUERY, output_fields=("zz",)), 1100, "field zz not exist"),
     (search_request(QUERY, output_fields=("count(*)",)), 1100, "aggregates are not su"),
     (search_request(QUERY, filter="id >"), 1100, "failed to create query plan: cannot"),
-    (search_request(QUERY, group_by_field="topic"), 3000, "group_by_field in a search"),
+    (search_request(QUERY, group_by_field="vector"), 1100, "unsupported data type VE"),
     (
         search_request(QUERY, params={"ef": 2}),
         65535,

@@ -16,6 +16,7 @@ from elanus.distance.metrics import Metric
 from elanus.embedded.rows import columns_from, queries_from
 from elanus.engine.collection import Collection as Engine
 from elanus.engine.definition import DEFAULT_PARTITION, IndexDefinition
+from elanus.engine.read.group_plan import GroupRequest
 from elanus.engine.read.output import output_columns
 from elanus.engine.read.plan import QueryRequest, SearchRequest, vector_field
 from elanus.engine.read.search import SearchHits
@@ -54,10 +55,19 @@ class SearchOptions(QueryOptions, total=False):
     Attributes:
         field: the vector field, where there are several.
         metric: checked against the field's.
+        group_by: fields whose values make groups, or one place in a JSON field such as
+            ``info["author"]``, or one dynamic key. Limit and offset count groups then,
+            which come in the order of their nearest rows; nulls are a group, too.
+        group_size: rows of each group, the nearest, 1 to 10; 1 when not given.
+        strict_group_size: whether groups are filled up. Otherwise what is farther than
+            the nearest row of the last group is left out.
     """
 
     field: str
     metric: str
+    group_by: str | Sequence[str]
+    group_size: int
+    strict_group_size: bool
 
 
 class Reader:
@@ -118,12 +128,12 @@ class Reader:
             InvalidParameter, QueryPlanError: the message says what to change.
             CorruptionError: a column file is damaged; the message names it.
         """
-        request = SearchRequest(
+        request = _search_request(
+            options,
             limit=limit,
             filter=filter,
             output_fields=_names(output_fields) if output_fields else (),
             params=params,
-            **options,
         )
         plan = self._engine.plan_search(request)
         queries = queries_from(plan.field, query)
@@ -214,7 +224,7 @@ class Reader:
         **options: Unpack[SearchOptions],
     ) -> list[dict[str, Any]]:
         """How a search was done in each segment: strategy, numbers and reason."""
-        request = SearchRequest(limit=limit, filter=filter, params=params, **options)
+        request = _search_request(options, limit=limit, filter=filter, params=params)
         plan = self._engine.plan_search(request)
         queries = queries_from(plan.field, query)
         hits = self._engine.search(self._version(), plan, queries)
@@ -481,6 +491,15 @@ class Collection(Reader):
 
     def __repr__(self) -> str:
         return f"<elanus.Collection {self.name!r}>"
+
+
+def _search_request(options: SearchOptions, **named: Any) -> SearchRequest:
+    rest: dict[str, Any] = dict(options)
+    group_by = rest.pop("group_by", ())
+    size = rest.pop("group_size", 1)
+    is_strict = rest.pop("strict_group_size", False)
+    group = GroupRequest(tuple(_names(group_by)), size, is_strict) if group_by else None
+    return SearchRequest(**named, **rest, group=group)
 
 
 def _field_op(field: str, name: str) -> FieldOp:

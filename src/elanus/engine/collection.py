@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from elanus.engine.definition import DEFAULT_PARTITION, CollectionDefinition
 from elanus.engine.node import Node
+from elanus.engine.read.grouping import search_groups
 from elanus.engine.read.plan import (
     QueryPlan,
     QueryRequest,
@@ -283,7 +284,10 @@ class Collection:
         Raises:
             CorruptionError: a column file is damaged; the message names it.
         """
-        return search(version, plan, queries, self._rng_for(plan.predicate))
+        rng = self._rng_for(plan.predicate)
+        if plan.group is not None:
+            return search_groups(version, plan, queries, rng)
+        return search(version, plan, queries, rng)
 
     def query(self, version: Version, request: QueryRequest) -> pa.Table:
         """Rows by filter, in the order asked for, else ascending by primary key.
@@ -401,5 +405,6 @@ def _plan_key(request: SearchRequest) -> Any:
         tuple(request.partitions or ()),
         tuple(request.output_fields),
         request.order_by,
+        request.group,
         None if not params else repr(params),
     )

@@ -135,6 +135,17 @@ def extract(array: pa.Array, path: Path) -> PathColumn:
     return extract_many(array, (path,))[path]
 
 
+def values_at(array: pa.Array, path: Path) -> list[Any]:
+    """What lies at a path in each cell, as plain values; ``None`` where nothing does.
+
+    Raises:
+        InternalError: as :func:`extract_many`.
+    """
+    return [
+        None if value is _MISSING else value for value in _walk(_decode(array), path)
+    ]
+
+
 def extract_many(array: pa.Array, paths: Sequence[Path]) -> dict[Path, PathColumn]:
     """The values at several paths, decoding each cell once.
 

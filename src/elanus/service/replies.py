@@ -353,6 +353,7 @@ class SearchReply(Reply):
         session_ts: hybrid timestamp of the rows seen.
         iterator_token, iterator_bound: place of a walk; ``None`` outside of one.
         costs: what the client is told under ``extra_info``.
+        group_columns: what the rows are grouped by, if they are.
     """
 
     collection: str
@@ -366,6 +367,7 @@ class SearchReply(Reply):
     iterator_token: str | None = None
     iterator_bound: float = 0.0
     costs: Mapping[str, str] = field(default_factory=dict)
+    group_columns: tuple[OutputColumn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

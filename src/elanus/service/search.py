@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from elanus.engine.collection import Collection
+from elanus.engine.read.group_plan import GroupBy
+from elanus.engine.read.grouping import group_values
 from elanus.engine.read.plan import QueryRequest, SearchPlan
 from elanus.engine.read.search import SearchHits
 from elanus.engine.version import Version
@@ -22,7 +24,7 @@ from elanus.schema.vectors import VectorColumn, VectorRows, as_floats, no_vector
 from elanus.service.core import Core
 from elanus.service.output import Shape, columns_of
 from elanus.service.reading import session_ts, version_at, without_growing
-from elanus.service.replies import SearchReply
+from elanus.service.replies import OutputColumn, SearchReply
 from elanus.service.requests import Queries, Search
 from elanus.service.search_iterator import Walk, next_batch
 from elanus.service.search_plan import find_plan, with_filter
@@ -114,6 +116,25 @@ def reply_of(core: Core, prepared: Prepared, hits: SearchHits) -> SearchReply:
         columns=columns_of(version.views, hits.parts, hits.offsets, prepared.shape),
         output_fields=prepared.shape.names,
         session_ts=session_ts(core, version),
+        group_columns=group_columns(hits, prepared.plan.group),
+    )
+
+
+def group_columns(
+    hits: SearchHits, group: GroupBy | None
+) -> tuple[OutputColumn, ...]:
+    """What the rows found were grouped by, a column for each of its values."""
+    if group is None:
+        return ()
+    views = hits.version.views
+    return tuple(
+        OutputColumn(
+            key.name,
+            key.dtype,
+            group_values(views, hits.parts, hits.offsets, key),
+            field_id=key.field.id,
+        )
+        for key in group.keys
     )
 
 

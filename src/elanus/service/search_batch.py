@@ -11,7 +11,7 @@ import numpy.typing as npt
 from elanus.errors import ElanusError
 from elanus.schema.vectors import concat_rows
 from elanus.service.core import Core
-from elanus.service.replies import SearchReply
+from elanus.service.replies import OutputColumn, SearchReply
 from elanus.service.requests import Search
 from elanus.service.search import Prepared, prepare, queries_of, run
 from elanus.service.search_pieces import is_long
@@ -85,7 +85,12 @@ def _part(
         counts=counts,
         keys=whole.keys[start:end],
         scores=whole.scores[start:end],
-        columns=tuple(
-            replace(column, values=column.values[start:end]) for column in whole.columns
-        ),
+        columns=_rows(whole.columns, start, end),
+        group_columns=_rows(whole.group_columns, start, end),
     )
+
+
+def _rows(
+    columns: tuple[OutputColumn, ...], start: int, end: int
+) -> tuple[OutputColumn, ...]:
+    return tuple(replace(column, values=column.values[start:end]) for column in columns)

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 
 from elanus.engine.collection import Collection
 from elanus.engine.definition import CollectionDefinition
+from elanus.engine.read.group_plan import GroupRequest, names_of
 from elanus.engine.read.plan import (
     SearchPlan,
     SearchRequest,
     bind_filter,
     vector_field,
 )
-from elanus.errors import InvalidParameter, UnsupportedOperation
+from elanus.errors import InvalidParameter
 from elanus.schema import limits
 from elanus.service.core import Core
 from elanus.service.output import COUNT, Shape, shape_of
@@ -23,7 +24,7 @@ from elanus.service.reading import check_iterated, partitions_to_read, refuse_un
 from elanus.service.requests import Search, SearchOptions
 from elanus.service.search_iterator import check_walk
 
-_UNBUILT = ("group_by_fields", "json_path")
+_UNBUILT = ("strict_cast",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +103,37 @@ def _planned(
             partitions=partitions,
             params=options.params,
             order_by=options.order_by_fields,
+            group=group_request(options),
         )
     )
     return PlannedSearch(definition, options, plan, shape)
+
+
+def group_request(options: SearchOptions) -> GroupRequest | None:
+    """What a search is to be grouped by; ``None`` for rows without groups.
+
+    Raises:
+        InvalidParameter: the groups cannot be put in order.
+    """
+    extra = options.extra
+    if options.group_by_field:
+        names: tuple[str, ...] = (options.group_by_field,)
+    else:
+        names = tuple(names_of(extra.get("group_by_fields", "")))
+    if not names:
+        return None
+    if len(names) > 1 and options.order_by_fields:
+        raise InvalidParameter(
+            "order_by_fields is not supported with multi-field group_by_fields"
+        )
+    size = options.group_size
+    return GroupRequest(
+        names,
+        1 if size is None else size,
+        options.strict_group_size,
+        extra.get("json_path", ""),
+        extra.get("json_type", ""),
+    )
 
 
 def _check_options(options: SearchOptions) -> None:
@@ -113,8 +142,10 @@ def _check_options(options: SearchOptions) -> None:
             f"round_decimal [{options.round_decimal}] is invalid, should be -1 or an "
             f"integer in range [0, 6]"
         )
-    if options.group_by_field:
-        raise UnsupportedOperation("group_by_field in a search")
+    if options.iterator is not None and (
+        options.group_by_field or options.extra.get("group_by_fields")
+    ):
+        raise InvalidParameter("Not allowed to do groupBy when doing iteration")
     if options.order_by_fields and options.iterator is not None:
         raise InvalidParameter("order_by is not supported when using search iterator")
     if options.extra:

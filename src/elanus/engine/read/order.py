@@ -146,7 +146,7 @@ def _place(
     field = schema.by_name.get(name)
     path: Path = ()
     if ordered is Ordered.SEARCH and field is None:
-        field, path = _json_place(schema, name)
+        field, path = json_place(schema, name)
     if field is None:
         raise InvalidParameter(
             f"order_by field '{name}' does not exist in collection schema"
@@ -165,7 +165,7 @@ def _place(
     )
 
 
-def _json_place(schema: CollectionSchema, name: str) -> tuple[FieldSchema | None, Path]:
+def json_place(schema: CollectionSchema, name: str) -> tuple[FieldSchema | None, Path]:
     """A place inside a JSON field, or a key of the dynamic field."""
     if _KEY.match(name):
         return schema.dynamic, (name,)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from elanus.distance.metrics import Metric
 from elanus.engine.definition import CollectionDefinition
+from elanus.engine.read.group_plan import GroupBy, GroupRequest, parse_groups
 from elanus.engine.read.order import Ordered, SortKey, parse_order
 from elanus.errors import InvalidParameter, QueryPlanError
 from elanus.expr.bind import compile_filter
@@ -51,6 +52,8 @@ class SearchPlan:
     Attributes:
         bounds: of a range search.
         order: what the rows found are put in order by; by score alone without it.
+        group: what the rows come in groups by; ``limit`` and ``offset`` count groups
+            then.
         limit, offset: ranks ``offset`` to ``offset + limit`` of each query are wanted.
         predicate: which rows count; ``None`` for all.
         partitions: ids of the partitions searched; ``None`` for all.
@@ -66,6 +69,7 @@ class SearchPlan:
     outputs: tuple[Output, ...]
     bounds: Bounds | None = None
     order: tuple[SortKey, ...] = ()
+    group: GroupBy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class SearchRequest(NamedTuple):
         metric: checked against the field's when given.
         filter_params: values of ``{name}`` templates in the filter.
         order_by: such as ``"price:asc,rating:desc:nulls_first"``.
+        group: what the rows come in groups by.
     """
 
     limit: int = 10
@@ -106,6 +111,7 @@ class SearchRequest(NamedTuple):
     params: Mapping[str, Any] | None = None
     output_fields: Sequence[str] = ()
     order_by: str = ""
+    group: GroupRequest | None = None
 
 
 class QueryRequest(NamedTuple):
@@ -136,6 +142,11 @@ def plan_search(definition: CollectionDefinition, request: SearchRequest) -> Sea
         )
     _check_window(request.limit, request.offset)
     index = definition.indexes.get(field.id)
+    group, bounds = request.group, _bounds(metric, request.params or {})
+    if group is not None and bounds is not None:
+        raise InvalidParameter(
+            "Not allowed to do range-search when doing search-group-by"
+        )
     return SearchPlan(
         field=field,
         metric=metric,
@@ -149,8 +160,9 @@ def plan_search(definition: CollectionDefinition, request: SearchRequest) -> Sea
             request.limit + request.offset,
         ),
         outputs=outputs_of(schema, tuple(request.output_fields)),
-        bounds=_bounds(metric, request.params or {}),
+        bounds=bounds,
         order=parse_order(schema, request.order_by, Ordered.SEARCH),
+        group=None if group is None else parse_groups(schema, field, group),
     )
 
 

@@ -6,7 +6,9 @@ rows, not for those between two distances, nor for the ten thousandth.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +27,8 @@ from elanus.index.search import SegmentVectors
 from elanus.schema.arrays import values_of
 from elanus.schema.columns import Column, Floats, Offsets
 from elanus.schema.vectors import VectorRows
+
+AllowedByView: TypeAlias = Sequence[Allowed | None]
 
 
 def segment_vectors(view: SegmentView, plan: SearchPlan) -> SegmentVectors:
@@ -113,6 +117,14 @@ class Ranking:
         """Scores of the rows at these ranks, in the metric's own sign."""
         return scores_from_distances(self.distances[start:end], self.plan.metric)
 
+    def scores_at(self, ranks: Offsets) -> Floats:
+        """Scores of the rows at these ranks, in the metric's own sign."""
+        return scores_from_distances(self.distances[ranks], self.plan.metric)
+
+    def keys_at(self, ranks: Offsets) -> Column:
+        """Primary keys of the rows at these ranks."""
+        return _keys(self.version, self.parts[ranks], self.offsets[ranks])
+
     def keys(self, start: int, end: int) -> Column:
         """Primary keys of the rows at these ranks."""
         return _keys(self.version, self.parts[start:end], self.offsets[start:end])
@@ -129,16 +141,42 @@ def rank_all(
     Raises:
         CorruptionError: a column file is damaged; the message names it.
     """
+    return rank_allowed(version, plan, query, allowed_by_view(version, plan, rng))
+
+
+def allowed_by_view(
+    version: Version, plan: SearchPlan, rng: np.random.Generator
+) -> AllowedByView:
+    """The rows that a plan may return, for each view; ``None`` means all of it.
+
+    Raises:
+        CorruptionError: a column file is damaged; the message names it.
+    """
+    return [
+        allowed_rows(version, position, plan.partitions, plan.predicate, rng)
+        if view.n_rows
+        else None
+        for position, view in enumerate(version.views)
+    ]
+
+
+def rank_allowed(
+    version: Version, plan: SearchPlan, query: VectorRows, allowed: AllowedByView
+) -> Ranking:
+    """The same of rows that are known already.
+
+    Raises:
+        CorruptionError: a column file is damaged; the message names it.
+    """
     distances: list[Floats] = [np.empty(0, np.float32)]
     parts: list[Offsets] = [np.empty(0, np.int64)]
     offsets: list[Offsets] = [np.empty(0, np.int64)]
     for position, view in enumerate(version.views):
         if not view.n_rows:
             continue
-        allowed = allowed_rows(version, position, plan.partitions, plan.predicate, rng)
         vectors = segment_vectors(view, plan)
         block = vectors.block()
-        chosen = _offsets(block, vectors.allowed_vectors(allowed))
+        chosen = _offsets(block, vectors.allowed_vectors(allowed[position]))
         ready = prepared_queries(query, block.metric)
         measured = block.distances_at(ready, chosen)[0]
         if not block.matches_all:

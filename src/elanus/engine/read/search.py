@@ -13,10 +13,15 @@ import pyarrow.compute as pc
 
 from elanus.distance.metrics import scores_from_distances
 from elanus.distance.topk import TopK, merge
-from elanus.engine.read.filter import allowed_rows
 from elanus.engine.read.order import SortKey, sorted_rows
 from elanus.engine.read.plan import SearchPlan
-from elanus.engine.read.ranking import beyond_removed, search_within, segment_vectors
+from elanus.engine.read.ranking import (
+    AllowedByView,
+    allowed_by_view,
+    beyond_removed,
+    search_within,
+    segment_vectors,
+)
 from elanus.engine.version import SegmentView, Version, gather
 from elanus.index.base import Allowed
 from elanus.index.search import search_rows
@@ -77,14 +82,24 @@ def search(
     Raises:
         CorruptionError: a column file is damaged; the message names it.
     """
+    return search_allowed(version, plan, queries, allowed_by_view(version, plan, rng))
+
+
+def search_allowed(
+    version: Version, plan: SearchPlan, queries: VectorRows, allowed: AllowedByView
+) -> SearchHits:
+    """The same among rows that are known already.
+
+    Raises:
+        CorruptionError: a column file is damaged; the message names it.
+    """
     wanted = plan.limit + plan.offset
     found: list[tuple[int, TopK]] = []
     traces: list[SegmentTrace] = []
     for position, view in enumerate(version.views):
         if not view.n_rows:
             continue
-        allowed = allowed_rows(version, position, plan.partitions, plan.predicate, rng)
-        top, trace = _search_view(view, plan, queries, wanted, allowed)
+        top, trace = _search_view(view, plan, queries, wanted, allowed[position])
         traces.append(trace)
         if top is not None:
             found.append((position, top))

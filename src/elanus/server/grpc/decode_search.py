@@ -181,8 +181,8 @@ def _search_options(pairs: _Pairs) -> SearchOptions:
             "round_decimal [{}] is invalid, should be -1 or an integer in range [0, 6]",
         ),
         ignore_growing=_flag(texts, "ignore_growing"),
-        group_by_field=texts.pop("group_by_field", ""),
-        group_size=_optional_number(texts, "group_size"),
+        group_by_field=_unquoted(texts.pop("group_by_field", "")),
+        group_size=_group_size(texts),
         strict_group_size=_flag(texts, "strict_group_size"),
         order_by_fields=texts.pop("order_by_fields", ""),
         iterator=_iterator(texts),
@@ -249,6 +249,17 @@ def _number(text: str, complaint: str) -> int:
 def _optional_number(texts: dict[str, str], key: str) -> int | None:
     text = texts.pop(key, "")
     return _number(text, key + " [{}] is invalid") if text else None
+
+
+def _group_size(texts: dict[str, str]) -> int | None:
+    text = texts.pop("group_size", "")
+    return _number(text, "failed to parse input group size:{}") if text else None
+
+
+def _unquoted(text: str) -> str:
+    """A name, which some clients send as JSON."""
+    is_quoted = len(text) > 1 and text[0] == text[-1] == '"'
+    return text[1:-1] if is_quoted else text
 
 
 def _flag(texts: dict[str, str], key: str) -> bool:

@@ -333,6 +333,9 @@ def search(reply: replies.SearchReply) -> bytes:
         _names(reply.output_fields, 7),
         packed.text(13, reply.primary_name),
     ]
+    slot = 8 if len(reply.group_columns) == 1 else 17
+    for column in reply.group_columns:
+        parts.append(packed.delimited(slot, column_bytes(column)))
     if reply.iterator_token is not None:
         bound = np.array([reply.iterator_bound], "<f4").tobytes()
         place = packed.text(1, reply.iterator_token) + b"\x15" + bound
