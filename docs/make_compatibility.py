@@ -46,6 +46,9 @@ REMARKS = {
     "GetPersistentSegmentInfo": "a segment holds rows of several partitions; its "
     "partition is -1 then",
     "GetQuerySegmentInfo": "as GetPersistentSegmentInfo",
+    "HybridSearch": "any number of searches, RRF and weighted rankers, also as "
+    "functions; `ignore_growing` of each search for itself; other rerank functions are "
+    "refused (3000)",
     "Insert": "full-length data with nulls is taken, too",
     "LoadCollection": "immediate; `load_fields` is checked, and fields left out can be "
     "read all the same; one replica",
@@ -55,8 +58,11 @@ REMARKS = {
     "order of their keys",
     "Search": "returns `limit` rows where there are; iterators lose no row of equal "
     "score; `order_by_fields` orders the rows that are returned, after the offset; in "
-    "JSON, bools come before numbers before texts; grouping, rerank functions, "
-    "highlighting and aggregation are refused (3000)",
+    "JSON, bools come before numbers before texts; groups are those of the whole "
+    "ranking, never fewer than there are, and without `strict_group_size` rows farther "
+    "than the nearest one of the last group are left out; JSON values of different "
+    "types are different groups; `strict_cast`, rerank functions, highlighting and "
+    "aggregation are refused (3000)",
     "Upsert": "replaces the key's rows in all partitions; with auto ids the given key "
     "is kept, so that the change is atomic; a partial update finds and changes its "
     "rows with no write between",

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from elanus.config import Settings
     from elanus.embedded.collection import Collection, Snapshot
     from elanus.embedded.database import Database, open
+    from elanus.embedded.hybrid import SubSearch
     from elanus.embedded.lite import install
     from elanus.embedded.milvus import AsyncMilvusClient, MilvusClient
+    from elanus.engine.read.fusion import RRF, Weighted
     from elanus.errors import ElanusError
     from elanus.schema.schema import CollectionSchema, FieldSchema
     from elanus.schema.types import DataType
@@ -29,8 +31,11 @@ _HOMES = {
     "ElanusError": "elanus.errors",
     "FieldSchema": "elanus.schema.schema",
     "MilvusClient": "elanus.embedded.milvus",
+    "RRF": "elanus.engine.read.fusion",
     "Settings": "elanus.config",
     "Snapshot": "elanus.embedded.collection",
+    "SubSearch": "elanus.embedded.hybrid",
+    "Weighted": "elanus.engine.read.fusion",
     "install": "elanus.embedded.lite",
     "open": "elanus.embedded.database",
 }
@@ -41,11 +46,14 @@ __all__ = [
     "CollectionSchema",
     "DataType",
     "Database",
+    "RRF",
     "ElanusError",
     "FieldSchema",
     "MilvusClient",
     "Settings",
     "Snapshot",
+    "SubSearch",
+    "Weighted",
     "install",
     "open",
 ]

@@ -137,7 +137,11 @@ def test_groups_obey_filters_and_partitions(things: Collection) -> None:
     """Only rows that may be returned make groups."""
     query = np.zeros(DIM, np.float32)
     found = things.search(
-        query, limit=5, filter="price < 2 and flag == true", group_by="level", group_size=2
+        query,
+        limit=5,
+        filter="price < 2 and flag == true",
+        group_by="level",
+        group_size=2,
     )
     kept = ranked(query, lambda row: row["price"] < 2 and row["flag"])
     assert found["id"].to_pylist() == expected(kept, "level", 0, 5, size=2)
@@ -216,7 +220,10 @@ def test_an_index_finds_as_many_groups_as_there_are(tmp_path: Path) -> None:
         ({"group_by": 'name["a"]'}, "unsupported data type for group by"),
         ({"group_by": ["flag", "info"]}, "group_by with json path is not supported"),
         ({"group_size": 0}, "input group size:0 is negative"),
-        ({"group_size": 11}, "input group size:11 exceeds configured max group size:10"),
+        (
+            {"group_size": 11},
+            "input group size:11 exceeds configured max group size:10",
+        ),
         ({"group_size": "x"}, "failed to parse input group size:x"),
         ({"params": {"radius": 9}}, "Not allowed to do range-search when doing search"),
     ],

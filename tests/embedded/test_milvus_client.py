@@ -17,7 +17,19 @@ from elanus.embedded.lite import server_manager_instance
 from elanus.errors import FormatError, InvalidParameter, LockedError
 
 pytest.importorskip("pymilvus", reason="needs the extra milvus")
-from pymilvus import Collection, DataType, FieldOp, MilvusClient, connections
+from pymilvus import (
+    AnnSearchRequest,
+    Collection,
+    DataType,
+    FieldOp,
+    Function,
+    FunctionType,
+    MilvusClient,
+    MilvusException,
+    RRFRanker,
+    WeightedRanker,
+    connections,
+)
 
 ROWS = [{"id": i, "vector": [1.0, i, 0.0, 0.0], "topic": i % 3} for i in range(30)]
 
@@ -231,4 +243,41 @@ def test_order_and_aggregates_through_the_client(tmp_path: Path) -> None:
         "docs", filter="id < 9", output_fields=["count(*)", "sum(id)", "avg(id)"]
     )
     assert (found["count(*)"], found["sum(id)"], found["avg(id)"]) == (9, 36, 4.0)
+    client.close()
+
+
+def test_groups_and_hybrid_searches(tmp_path: Path) -> None:
+    """Through ``MilvusClient``: groups of a search, two rankers, an ORM collection."""
+    client = elanus.MilvusClient(uri=tmp_path / "app.db")
+    fill(client)
+    query = [ROWS[7]["vector"]]
+    found = client.search("docs", query, limit=2, group_by_field="topic", group_size=2)
+    topics = [hit["id"] % 3 for hit in found[0]]
+    assert len(set(topics)) == 2 and topics == sorted(topics, key=topics.index)
+    parts = [
+        AnnSearchRequest(query, "vector", {}, limit, expr=text)
+        for limit, text in ((6, "topic == 1"), (4, "id < 8"))
+    ]
+    for ranker in (RRFRanker(), WeightedRanker(0.4, 0.6)):
+        found = client.hybrid_search(
+            "docs", parts, ranker, limit=3, output_fields=["topic"]
+        )
+        assert found[0][0]["id"] == 7
+        assert found[0][0]["entity"] == {"topic": 1}
+    function = Function(
+        name="rank",
+        input_field_names=[],
+        function_type=FunctionType.RERANK,
+        params={"reranker": "weighted", "weights": [0.4, 0.6], "norm_score": True},
+    )
+    same = client.hybrid_search("docs", parts, function, limit=3)
+    assert [hit["id"] for hit in same[0]] == [hit["id"] for hit in found[0]]
+    grouped = client.hybrid_search(
+        "docs", parts, RRFRanker(), limit=3, group_by_field="topic"
+    )
+    assert sorted(hit["id"] % 3 for hit in grouped[0]) == [0, 1, 2]
+    with pytest.raises(MilvusException, match="order_by is not supported for hybrid"):
+        client.hybrid_search(
+            "docs", parts, RRFRanker(), limit=3, order_by_fields="topic"
+        )
     client.close()

@@ -244,6 +244,20 @@ def test_integer_keys_may_be_of_either_kind() -> None:
         assert list(results.ids.int_id.data) == keys.tolist()
 
 
+def test_groups_are_told_beside_the_hits() -> None:
+    """One column has a field of its own, several another."""
+    columns = tuple(
+        a.OutputColumn(name, DataType.INT64, pa.array([1, None, 2])) for name in "ab"
+    )
+    assert not found().results.HasField("group_by_field_value")
+    one = found(group_columns=columns[:1]).results.group_by_field_value
+    assert (one.field_name, list(one.valid_data)) == ("a", [True, False, True])
+    assert list(one.scalars.long_data.data)[::2] == [1, 2]
+    several = found(group_columns=columns).results
+    assert not several.HasField("group_by_field_value")
+    assert [c.field_name for c in several.group_by_field_values] == ["a", "b"]
+
+
 def test_no_hits_leave_the_keys_unset() -> None:
     """Without a hit there is a count of zero for every query and no key."""
     results = found(

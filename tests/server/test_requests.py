@@ -624,3 +624,150 @@ def test_a_query_arrives_whole() -> None:
     )
     status = refusal("Query", query_params=pairs(limit="many"))
     assert "limit [many] is invalid" in status.reason
+
+
+def hybrid(*parts: Any, **ranking: str) -> dict[str, Any]:
+    """The contents of a hybrid search; the limit is 4 if not told otherwise."""
+    told = {"limit": "4", **ranking}
+    return {
+        "collection_name": "c",
+        "requests": parts,
+        "rank_params": pairs(**{key: text for key, text in told.items() if text}),
+    }
+
+
+def part(**options: str) -> Any:
+    """One search of a hybrid one."""
+    return message(
+        "milvus.SearchRequest",
+        placeholder_group=placeholder(VECTOR.tobytes()),
+        search_params=pairs(**options),
+        dsl="a > 1",
+        nq=1,
+    )
+
+
+def test_a_hybrid_search_arrives_whole() -> None:
+    """Groups, names and freshness are those of the whole, limits of each its own."""
+    request = decoded(
+        "HybridSearch",
+        **hybrid(
+            part(topk="9", anns_field="v", offset="7", group_by_field="b"),
+            part(topk="None", anns_field="w"),
+            offset="2",
+            strategy="weighted",
+            params='{"weights": [0.5, 1], "norm_score": true}',
+            round_decimal="3",
+            group_by_field='"g"',
+            group_size="2",
+            strict_group_size="True",
+            rank_group_scorer="sum",
+        ),
+        partition_names=["p"],
+        output_fields=["a"],
+        consistency_level=2,
+        guarantee_timestamp=7,
+    )
+    assert isinstance(request, r.HybridSearch)
+    assert (request.collection, request.partitions) == ("c", ("p",))
+    assert (request.output_fields, request.consistency) == (
+        ("a",),
+        r.Consistency(2, 7),
+    )
+    assert request.options == r.HybridOptions(
+        4,
+        2,
+        3,
+        "weighted",
+        params={"weights": [0.5, 1], "norm_score": True},
+        group_scorer="sum",
+    )
+    grouped = {
+        "group_by_field": "g",
+        "group_size": 2,
+        "strict_group_size": True,
+    }
+    first, second = request.searches
+    assert first.options == r.SearchOptions(9, anns_field="v", **grouped)
+    assert second.options == r.SearchOptions(6, anns_field="w", **grouped)
+    assert first.queries is not None and first.queries.vectors is not None
+    assert first.queries.vectors.tolist() == [[0, 1, 2, 3]]
+    assert (first.filter, first.partitions) == ("a > 1", ("p",))
+
+
+def function(**params: str) -> Any:
+    """A function that ranks."""
+    return message("schema.FunctionSchema", name="f", type=3, params=pairs(**params))
+
+
+def test_a_ranker_may_come_as_a_function() -> None:
+    """Its parameters are texts, bools as Python spells them."""
+    score = message(
+        "schema.FunctionScore",
+        functions=[function(reranker="weighted", weights="[0.1]", norm_score="True")],
+    )
+    request = decoded("HybridSearch", **hybrid(part(topk="9")), function_score=score)
+    assert isinstance(request, r.HybridSearch)
+    assert request.options == r.HybridOptions(
+        4,
+        ranker="weighted",
+        is_function=True,
+        params={"weights": [0.1], "norm_score": True},
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "text"),
+    [
+        (hybrid(part(), limit=""), 1100, "limit not found in rank_params"),
+        (hybrid(part(), limit="x"), 1100, "limit [x] is invalid"),
+        (hybrid(part(), params="[1]"), 1100, "rank params are not a JSON object"),
+        (
+            {
+                **hybrid(part()),
+                "function_score": message(
+                    "schema.FunctionScore", functions=[function(k="60")]
+                ),
+            },
+            1100,
+            "rerank_builder: reranker name not specified",
+        ),
+        (
+            {
+                **hybrid(part()),
+                "function_score": message(
+                    "schema.FunctionScore", functions=[function(), function()]
+                ),
+            },
+            1100,
+            "rerank_builder: currently only supports one rerank function",
+        ),
+        (
+            hybrid(
+                message(
+                    "milvus.SearchRequest",
+                    highlighter=message("common.Highlighter"),
+                )
+            ),
+            1100,
+            "not support hybrid search with highlight now",
+        ),
+        (
+            hybrid(
+                message(
+                    "milvus.SearchRequest",
+                    function_score=message("schema.FunctionScore"),
+                )
+            ),
+            3000,
+            "rerank functions in the searches of a hybrid one",
+        ),
+    ],
+)
+def test_hybrid_searches_that_are_refused_unseen(
+    values: dict[str, Any], code: int, text: str
+) -> None:
+    """What is missing, damaged, or not built."""
+    status = refusal("HybridSearch", **values)
+    assert status.code == code
+    assert text in status.reason

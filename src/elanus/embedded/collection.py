@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from elanus.database.alteration import add_field, drop_field, set_ttl
 from elanus.database.database import Database as Core
 from elanus.distance.metrics import Metric
+from elanus.embedded.hybrid import (
+    HybridOptions,
+    SubSearch,
+    check_queries,
+    grouped,
+    plan_hybrid,
+)
 from elanus.embedded.rows import columns_from, queries_from
+from elanus.embedded.tables import hits_table
 from elanus.engine.collection import Collection as Engine
 from elanus.engine.definition import DEFAULT_PARTITION, IndexDefinition
-from elanus.engine.read.group_plan import GroupRequest
-from elanus.engine.read.output import output_columns
-from elanus.engine.read.plan import QueryRequest, SearchRequest, vector_field
-from elanus.engine.read.search import SearchHits
+from elanus.engine.read.fusion import RRF, Ranker, fuse
+from elanus.engine.read.plan import (
+    QueryRequest,
+    SearchRequest,
+    outputs_of,
+    vector_field,
+)
 from elanus.engine.version import Version
 from elanus.engine.write.array_ops import FieldOp
 from elanus.errors import ClosedError, InvalidParameter
 from elanus.index.registry import index_kind_for
-from elanus.schema import limits
-from elanus.schema.arrays import array_of
 from elanus.schema.schema import CollectionSchema, FieldSchema
 
 Progress = Callable[[float], None]
@@ -137,14 +144,44 @@ class Reader:
         )
         plan = self._engine.plan_search(request)
         queries = queries_from(plan.field, query)
-        if len(queries) > limits.NQ:
-            raise InvalidParameter(
-                f"nq [{len(queries)}] is invalid, nq (number of search vector per "
-                f"search request) should be in range [1, {limits.NQ}], but got "
-                f"{len(queries)}"
-            )
+        check_queries(queries)
         hits = self._engine.search(self._version(), plan, queries)
-        return _hits_table(hits, self.schema.primary.name, plan.outputs)
+        return hits_table(hits, self.schema.primary.name, plan.outputs)
+
+    def hybrid_search(
+        self,
+        searches: Sequence[SubSearch],
+        *,
+        ranker: Ranker | None = None,
+        limit: int = 10,
+        output_fields: Sequence[str] = (),
+        **options: Unpack[HybridOptions],
+    ) -> pa.Table:
+        """The rows that several searches together place best.
+
+        Args:
+            searches: each on a vector field, perhaps the same, for as many queries.
+            ranker: :class:`RRF` or :class:`Weighted`; ``RRF()`` when not given.
+            options: see :class:`HybridOptions`.
+
+        Returns:
+            As of :meth:`search`; ``score`` is the ranker's.
+
+        Raises:
+            InvalidParameter, QueryPlanError: the message says what to change.
+            CorruptionError: a column file is damaged; the message names it.
+        """
+        plan, queries = plan_hybrid(
+            self._engine, searches, ranker or RRF(), limit, options
+        )
+        outputs = outputs_of(self.schema, tuple(_names(output_fields)))
+        version = self._version()
+        found = [
+            self._engine.search(version, path, vectors)
+            for path, vectors in zip(plan.paths, queries, strict=True)
+        ]
+        hits = fuse(version, plan, found)
+        return hits_table(hits, self.schema.primary.name, outputs)
 
     def query(
         self,
@@ -495,10 +532,7 @@ class Collection(Reader):
 
 def _search_request(options: SearchOptions, **named: Any) -> SearchRequest:
     rest: dict[str, Any] = dict(options)
-    group_by = rest.pop("group_by", ())
-    size = rest.pop("group_size", 1)
-    is_strict = rest.pop("strict_group_size", False)
-    group = GroupRequest(tuple(_names(group_by)), size, is_strict) if group_by else None
+    group = grouped(rest)
     return SearchRequest(**named, **rest, group=group)
 
 
@@ -522,31 +556,3 @@ def _names(names: Any) -> Sequence[str]:
     if isinstance(names, str):
         return (names,)
     return tuple(names)
-
-
-def _hits_table(hits: SearchHits, key_name: str, outputs: Any) -> pa.Table:
-    arrays = [_positions(hits.counts), hits.keys, array_of(hits.scores)]
-    names = ["query", key_name, "score"]
-    if outputs:
-        columns = output_columns(hits.version.views, hits.parts, hits.offsets, outputs)
-        for name, column in columns.items():
-            if name != key_name:
-                names.append(name)
-                arrays.append(column)
-    if len(set(names)) < len(names):
-        for place in (0, 2):
-            if names.count(names[place]) > 1:
-                names[place] = f"${names[place]}"  # a field has this name
-    return pa.Table.from_arrays(arrays, names=names)
-
-
-def _positions(counts: npt.NDArray[np.int64]) -> pa.Array:
-    """The position of its query for every hit, int32."""
-    if len(counts) == 1:
-        return _first_positions(int(counts[0]))
-    return array_of(np.repeat(np.arange(len(counts), dtype=np.int32), counts))
-
-
-@lru_cache(maxsize=64)
-def _first_positions(count: int) -> pa.Array:
-    return array_of(np.zeros(count, np.int32))

@@ -23,6 +23,9 @@ from elanus.service.request_parts import (
     Consistency as Consistency,
 )
 from elanus.service.request_parts import (
+    HybridOptions as HybridOptions,
+)
+from elanus.service.request_parts import (
     LoadOptions as LoadOptions,
 )
 from elanus.service.request_parts import (
@@ -457,6 +460,20 @@ class Search(PartitionsRequest):
     options: SearchOptions
     consistency: Consistency
     query_keys: pa.Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HybridSearch(PartitionsRequest):
+    """Find the rows that several searches together place best.
+
+    Attributes:
+        searches: partitions, output fields and consistency of theirs do not count.
+    """
+
+    searches: tuple[Search, ...]
+    output_fields: tuple[str, ...]
+    options: HybridOptions
+    consistency: Consistency
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from elanus.service.core import Core
 from elanus.service.output import Shape, columns_of
 from elanus.service.reading import session_ts, version_at, without_growing
 from elanus.service.replies import OutputColumn, SearchReply
-from elanus.service.requests import Queries, Search
+from elanus.service.requests import Queries, Search, SearchOptions
 from elanus.service.search_iterator import Walk, next_batch
 from elanus.service.search_plan import find_plan, with_filter
 
@@ -120,9 +120,7 @@ def reply_of(core: Core, prepared: Prepared, hits: SearchHits) -> SearchReply:
     )
 
 
-def group_columns(
-    hits: SearchHits, group: GroupBy | None
-) -> tuple[OutputColumn, ...]:
+def group_columns(hits: SearchHits, group: GroupBy | None) -> tuple[OutputColumn, ...]:
     """What the rows found were grouped by, a column for each of its values."""
     if group is None:
         return ()
@@ -170,9 +168,12 @@ def _version(collection: Collection, request: Search) -> Version:
         version = version_at(collection, request.consistency.guarantee_ts)
     else:
         version = collection.pin()
-    if options.ignore_growing or _is_true(options.params, "ignore_growing"):
-        return without_growing(version)
-    return version
+    return without_growing(version) if skips_growing(options) else version
+
+
+def skips_growing(options: SearchOptions) -> bool:
+    """Whether a search leaves out rows that are in memory only."""
+    return options.ignore_growing or _is_true(options.params, "ignore_growing")
 
 
 def _is_true(params: Mapping[str, Any], key: str) -> bool:

@@ -81,7 +81,13 @@ def _planned(
 ) -> PlannedSearch:
     options = request.options
     _check_options(options)
-    field = vector_field(definition.schema, options.anns_field)
+    name = options.anns_field
+    try:
+        field = vector_field(definition.schema, name)
+    except InvalidParameter as error:
+        if name and name not in definition.schema.by_name:
+            raise error.within("failed to create query plan") from error
+        raise
     partitions = partitions_to_read(definition, request.partitions, "search")
     if any(name.lower() == COUNT for name in request.output_fields):
         raise InvalidParameter("aggregates are not supported in search request")

@@ -192,9 +192,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _scored(
-    version: Version, plan: FusionPlan, found: Sequence[SearchHits]
-) -> _Rows:
+def _scored(version: Version, plan: FusionPlan, found: Sequence[SearchHits]) -> _Rows:
     """Every row that was found, with its score, in no order."""
     sizes = np.array([view.n_rows for view in version.views], np.int64)
     starts = np.cumsum(sizes) - sizes
@@ -299,4 +297,6 @@ def _group_score(scores: Floats, scorer: GroupScorer) -> float:
     total = np.float32(0)
     for score in scores:
         total += score
-    return float(total if scorer is GroupScorer.SUM else total / np.float32(len(scores)))
+    return float(
+        total if scorer is GroupScorer.SUM else total / np.float32(len(scores))
+    )

@@ -300,4 +300,3 @@ def _in_order(hits: SearchHits, plan: SearchPlan) -> SearchHits:
         scores=hits.scores[rows],
         keys=hits.keys.take(array_of(rows)),
     )
-

@@ -21,7 +21,7 @@ from elanus.service.requests import (
     SearchOptions,
 )
 
-_Pairs = tuple[tuple[str, str], ...]
+Pairs = tuple[tuple[str, str], ...]
 _SearchRequest = message_class("milvus.SearchRequest")
 _SHARED_BYTES = 4096
 _UNSUPPORTED_PARTS = (
@@ -90,8 +90,8 @@ def _search_without_queries(message: Message, database: str) -> Search:
         message.dsl,
         template_values(message.expr_template_values),
         tuple(message.output_fields),
-        _search_options(_pairs(message.search_params)),
-        _consistency(message),
+        search_options(pairs_of(message.search_params)),
+        consistency_of(message),
     )
 
 
@@ -110,8 +110,8 @@ def query(message: Message, database: str) -> Query:
         message.expr,
         template_values(message.expr_template_values),
         tuple(message.output_fields),
-        _query_options(_pairs(message.query_params)),
-        _consistency(message),
+        _query_options(pairs_of(message.query_params)),
+        consistency_of(message),
     )
 
 
@@ -148,15 +148,17 @@ def _template_array(message: Message) -> list[Any]:
     if kind == "array_data":
         return [_template_array(part) for part in data]
     if kind == "json_data":
-        return [_json(value, "template value") for value in data]
+        return [json_of(value, "template value") for value in data]
     return list(data)
 
 
-def _pairs(messages: Iterable[Message]) -> _Pairs:
+def pairs_of(messages: Iterable[Message]) -> Pairs:
+    """Parameters as texts by name."""
     return tuple([(pair.key, pair.value) for pair in messages])
 
 
-def _consistency(message: Message) -> Consistency:
+def consistency_of(message: Message) -> Consistency:
+    """How fresh a request wants its rows."""
     level = None if message.use_default_consistency else message.consistency_level
     return Consistency(level, message.guarantee_timestamp)
 
@@ -165,25 +167,30 @@ def _consistency(message: Message) -> Consistency:
 
 
 @lru_cache(maxsize=512)
-def _search_options(pairs: _Pairs) -> SearchOptions:
+def search_options(pairs: Pairs) -> SearchOptions:
+    """A search's parameters; the same object for equal ones.
+
+    Raises:
+        InvalidParameter: a parameter is missing, or not of its type.
+    """
     texts = dict(pairs)
     limit = texts.pop("topk", None)
     if limit is None:
         raise InvalidParameter("topk is required")
     return SearchOptions(
-        limit=_number(limit, "topk [{}] is invalid"),
-        offset=_number(texts.pop("offset", "0"), "offset [{}] is invalid"),
+        limit=number_of(limit, "topk [{}] is invalid"),
+        offset=number_of(texts.pop("offset", "0"), "offset [{}] is invalid"),
         anns_field=texts.pop("anns_field", ""),
         metric_type=texts.pop("metric_type", ""),
         params=_search_params(texts.pop("params", "")),
-        round_decimal=_number(
+        round_decimal=number_of(
             texts.pop("round_decimal", "-1"),
             "round_decimal [{}] is invalid, should be -1 or an integer in range [0, 6]",
         ),
-        ignore_growing=_flag(texts, "ignore_growing"),
-        group_by_field=_unquoted(texts.pop("group_by_field", "")),
+        ignore_growing=flag_of(texts, "ignore_growing"),
+        group_by_field=unquoted(texts.pop("group_by_field", "")),
         group_size=_group_size(texts),
-        strict_group_size=_flag(texts, "strict_group_size"),
+        strict_group_size=flag_of(texts, "strict_group_size"),
         order_by_fields=texts.pop("order_by_fields", ""),
         iterator=_iterator(texts),
         collection_id=_optional_number(texts, "collection_id") or 0,
@@ -192,16 +199,16 @@ def _search_options(pairs: _Pairs) -> SearchOptions:
 
 
 @lru_cache(maxsize=512)
-def _query_options(pairs: _Pairs) -> QueryOptions:
+def _query_options(pairs: Pairs) -> QueryOptions:
     texts = dict(pairs)
     limit = texts.pop("limit", None)
     window = "invalid max query result window"
     return QueryOptions(
-        limit=None if limit is None else _number(limit, "limit [{}] is invalid"),
-        offset=_number(texts.pop("offset", "0"), window + ", offset [{}] is invalid"),
-        ignore_growing=_flag(texts, "ignore_growing"),
-        is_iterator=_flag(texts, "iterator"),
-        stop_for_best=_flag(texts, "reduce_stop_for_best"),
+        limit=None if limit is None else number_of(limit, "limit [{}] is invalid"),
+        offset=number_of(texts.pop("offset", "0"), window + ", offset [{}] is invalid"),
+        ignore_growing=flag_of(texts, "ignore_growing"),
+        is_iterator=flag_of(texts, "iterator"),
+        stop_for_best=flag_of(texts, "reduce_stop_for_best"),
         collection_id=_optional_number(texts, "collection_id") or 0,
         order_by_fields=texts.pop("order_by_fields", ""),
         group_by_fields=texts.pop("group_by_fields", ""),
@@ -210,8 +217,8 @@ def _query_options(pairs: _Pairs) -> QueryOptions:
 
 
 def _iterator(texts: dict[str, str]) -> SearchIterator | None:
-    is_iterator = _flag(texts, "iterator")
-    is_v2 = _flag(texts, "search_iter_v2")
+    is_iterator = flag_of(texts, "iterator")
+    is_v2 = flag_of(texts, "search_iter_v2")
     bound = texts.pop("search_iter_last_bound", "")
     batch_rows = _optional_number(texts, "search_iter_batch_size")
     token = texts.pop("search_iter_id", "")
@@ -236,7 +243,12 @@ def _bound(text: str) -> float | None:
         ) from None
 
 
-def _number(text: str, complaint: str) -> int:
+def number_of(text: str, complaint: str) -> int:
+    """A whole number of 64 bits.
+
+    Raises:
+        InvalidParameter: the text is none; with this message.
+    """
     try:
         value = int(text)
     except ValueError:
@@ -248,28 +260,29 @@ def _number(text: str, complaint: str) -> int:
 
 def _optional_number(texts: dict[str, str], key: str) -> int | None:
     text = texts.pop(key, "")
-    return _number(text, key + " [{}] is invalid") if text else None
+    return number_of(text, key + " [{}] is invalid") if text else None
 
 
 def _group_size(texts: dict[str, str]) -> int | None:
     text = texts.pop("group_size", "")
-    return _number(text, "failed to parse input group size:{}") if text else None
+    return number_of(text, "failed to parse input group size:{}") if text else None
 
 
-def _unquoted(text: str) -> str:
+def unquoted(text: str) -> str:
     """A name, which some clients send as JSON."""
     is_quoted = len(text) > 1 and text[0] == text[-1] == '"'
     return text[1:-1] if is_quoted else text
 
 
-def _flag(texts: dict[str, str], key: str) -> bool:
+def flag_of(texts: dict[str, str], key: str) -> bool:
+    """Whether a parameter, which is taken out, is true."""
     return texts.pop(key, "").lower() == "true"
 
 
 def _search_params(text: str) -> Mapping[str, Any]:
     if not text:
         return _NO_VALUES
-    params = _json(text, "search params")
+    params = json_of(text, "search params")
     if not isinstance(params, dict):
         raise InvalidParameter(
             "search params are not a JSON object", expected="object", actual=text
@@ -277,7 +290,12 @@ def _search_params(text: str) -> Mapping[str, Any]:
     return params
 
 
-def _json(text: str | bytes, what: str) -> Any:
+def json_of(text: str | bytes, what: str) -> Any:
+    """What JSON text says.
+
+    Raises:
+        InvalidParameter: it is no JSON.
+    """
     try:
         return orjson.loads(text)
     except ValueError as error:

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any
 
 from elanus.server.grpc import decode as d
-from elanus.server.grpc import decode_alter, decode_search, encode
+from elanus.server.grpc import decode_alter, decode_hybrid, decode_search, encode
 from elanus.server.grpc.messages import METHODS, Message
 from elanus.service import requests as r
 from elanus.service.requests import Request
@@ -107,6 +107,7 @@ HANDLERS: dict[str, Handler] = {
     "Upsert": Handler(d.upsert, encode.mutation),
     "Delete": Handler(d.delete, encode.mutation),
     "Search": Handler(decode_search.search, encode.search, Lane.READ),
+    "HybridSearch": Handler(decode_hybrid.hybrid_search, encode.search, Lane.READ),
     "Query": Handler(decode_search.query, encode.query, Lane.READ),
     # flush, compaction, segments
     "Flush": Handler(d.flush, encode.flushed),

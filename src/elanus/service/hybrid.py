@@ -1,0 +1,137 @@
+"""Hybrid searches: the rows that several searches together place best."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from elanus.engine.collection import Collection
+from elanus.engine.read.fusion import FusionPlan, fuse, rounded_down
+from elanus.engine.read.search import SearchHits
+from elanus.engine.version import Version
+from elanus.errors import InvalidParameter
+from elanus.schema import limits
+from elanus.service.core import Core
+from elanus.service.output import COUNT, columns_of, shape_of
+from elanus.service.rankers import ranker_of, scorer_of
+from elanus.service.reading import session_ts, without_growing
+from elanus.service.replies import SearchReply
+from elanus.service.requests import HybridOptions, HybridSearch, Search
+from elanus.service.search import group_columns, queries_of, skips_growing
+from elanus.service.search_plan import find_plan, with_filter
+
+_WINDOW = "invalid max query result window"
+
+
+def hybrid_search(core: Core, request: HybridSearch) -> SearchReply:
+    """Find the rows that several searches together place best.
+
+    Raises:
+        InvalidParameter, QueryPlanError: the request does not fit the collection.
+        CollectionNotFound, CollectionNotLoaded, PartitionNotLoaded.
+        UnsupportedOperation, CorruptionError.
+    """
+    collection = core.collection(request)
+    options, searches = request.options, request.searches
+    _check_parts(searches)
+    _check_window(options)
+    if any(name.lower() == COUNT for name in request.output_fields):
+        raise InvalidParameter("aggregates are not supported in search request")
+    planned = [find_plan(core, collection, search) for search in searches]
+    plans = [with_filter(*both) for both in zip(planned, searches, strict=True)]
+    fusion = FusionPlan(
+        paths=tuple(plans),
+        ranker=ranker_of(options, len(searches)),
+        limit=options.limit,
+        offset=options.offset,
+        group=plans[0].group,
+        scorer=scorer_of(options),
+    )
+    shape = shape_of(collection.schema, request.output_fields, with_key=False)
+    version = collection.pin()
+    hits = fuse(version, fusion, _searched(collection, version, fusion, searches))
+    return SearchReply(
+        collection=request.collection,
+        primary_name=version.schema.primary.name,
+        counts=hits.counts,
+        keys=hits.keys,
+        scores=rounded_down(hits.scores, options.round_decimal),
+        columns=columns_of(version.views, hits.parts, hits.offsets, shape),
+        output_fields=shape.names,
+        session_ts=session_ts(core, version),
+        group_columns=group_columns(hits, fusion.group),
+    )
+
+
+def _check_parts(searches: tuple[Search, ...]) -> None:
+    if not searches:
+        raise InvalidParameter(
+            f"nq [0] is invalid, nq (number of search vector per search request) "
+            f"should be in range [1, {limits.NQ}], but got 0"
+        )
+    if len(searches) > limits.HYBRID_SEARCHES:
+        raise InvalidParameter(
+            f"maximum of ann search requests is {limits.HYBRID_SEARCHES}"
+        )
+    for search in searches:
+        if search.options.order_by_fields:
+            raise InvalidParameter("order_by is not supported for hybrid search")
+        if search.options.iterator is not None:
+            raise InvalidParameter("search iterator is not supported for hybrid search")
+
+
+def _check_window(options: HybridOptions) -> None:
+    if options.limit <= 0:
+        raise InvalidParameter(
+            f"{_WINDOW}, limit [{options.limit}] is invalid, should be greater than 0"
+        )
+    if options.offset < 0:
+        raise InvalidParameter(
+            f"{_WINDOW}, offset [{options.offset}] is invalid, should be gte than 0"
+        )
+    rows = options.limit + options.offset
+    if rows > limits.RESULT_WINDOW:
+        raise InvalidParameter(
+            f"{_WINDOW}, (offset+limit) should be in range "
+            f"[1, {limits.RESULT_WINDOW}], but got {rows}"
+        )
+    if not -1 <= options.round_decimal <= 6:
+        raise InvalidParameter(
+            f"round_decimal [{options.round_decimal}] is invalid, should be -1 or an "
+            f"integer in range [0, 6]"
+        )
+
+
+def _searched(
+    collection: Collection,
+    version: Version,
+    fusion: FusionPlan,
+    searches: tuple[Search, ...],
+) -> list[SearchHits]:
+    """What each search finds, all in rows of one version."""
+    queries = [
+        queries_of(collection, version, plan.field, search)
+        for plan, search in zip(fusion.paths, searches, strict=True)
+    ]
+    if len({len(vectors) for vectors in queries}) > 1:
+        raise InvalidParameter("sub search request nq should be the same")
+    found = []
+    for plan, search, vectors in zip(fusion.paths, searches, queries, strict=True):
+        if skips_growing(search.options):
+            sealed = without_growing(version)
+            hits = collection.search(sealed, plan, vectors)
+            found.append(_in_rows_of(version, hits))
+        else:
+            found.append(collection.search(version, plan, vectors))
+    return found
+
+
+def _in_rows_of(version: Version, hits: SearchHits) -> SearchHits:
+    """The same hits, told by the views of a version that has more of them."""
+    place = {view.segment.id: i for i, view in enumerate(version.views)}
+    places = np.array([place[view.segment.id] for view in hits.version.views], np.int64)
+    if hits.parts is not None:
+        parts = places[hits.parts]
+    else:
+        first = places[0] if len(places) else 0
+        parts = np.full(len(hits.offsets), first, np.int64)
+    return hits._replace(version=version, parts=parts)
