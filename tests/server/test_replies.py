@@ -37,6 +37,10 @@ def replies() -> dict[str, Any]:
                 params = [{"key": "topk", "value": "2"}]
                 request = METHODS[method].request(search_params=params)
                 payload = request.SerializeToString()
+            if method == "HybridSearch":
+                params = [{"key": "limit", "value": "2"}]
+                request = METHODS[method].request(rank_params=params)
+                payload = request.SerializeToString()
             out[method] = asked(dispatcher, method, payload)
     return out
 
