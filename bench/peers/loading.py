@@ -24,7 +24,8 @@ from bench.peers.environments import Unavailable
 from bench.peers.peer import Peer, unused_port
 from bench.setup import DIM, HNSW, LIMIT, Setup
 
-EFFORTS = (10, 12, 16, 20, 24, 32, 40, 48, 56, 64, 80, 96, 128, 160, 192, 256, 384, 512)
+# Steps of a tenth: with larger ones a peer that just misses a recall is punished.
+EFFORTS = tuple(sorted({round(10 * 1.1**step) for step in range(43)}))
 RECALLS = (0.95, 0.99)
 QUIET_CORES = 0.3
 BUILD_S = 300.0
