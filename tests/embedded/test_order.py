@@ -196,3 +196,73 @@ def test_iteration_takes_no_order(things: Collection) -> None:
     """It goes by key, as Milvus' does."""
     with pytest.raises(InvalidParameter, match="ORDER BY with iterator"):
         things.iterate(order_by="price")
+
+
+EDGES = {
+    "whole": [-(2**63), 2**63 - 1, 0, None, -1],
+    "real": [-1.5e308, 1.5e308, -0.5, None, 1e300],
+    "text": ["", "\U0001f600", "a\0b", None, "z"],
+    "flag": [True, False, None],
+}
+
+
+@pytest.fixture
+def edges(tmp_path: Path) -> Iterator[tuple[Collection, list[dict[str, Any]]]]:
+    """Rows of extreme values in two segments, with rows of them."""
+    kinds = (DataType.INT64, DataType.DOUBLE, DataType.VARCHAR, DataType.BOOL)
+    fields = [
+        FieldSchema("id", DataType.INT64, is_primary=True),
+        FieldSchema("vector", DataType.FLOAT_VECTOR, dim=DIM),
+        *(
+            FieldSchema(name, kind, nullable=True, max_length=8)
+            if kind is DataType.VARCHAR
+            else FieldSchema(name, kind, nullable=True)
+            for name, kind in zip(EDGES, kinds, strict=True)
+        ),
+    ]
+    rng = np.random.default_rng(8)
+    rows: list[dict[str, Any]] = [
+        {
+            "id": key,
+            "vector": [0.0] * DIM,
+            **{
+                name: values[int(rng.integers(len(values)))]
+                for name, values in EDGES.items()
+            },
+        }
+        for key in rng.permutation(40).tolist()
+    ]
+    with elanus.open(tmp_path / "db") as db:
+        things = db.create_collection("edges", fields, metric="L2")
+        things.insert(rows[:20])
+        things.flush()
+        things.insert(rows[20:])
+        yield things, rows
+
+
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+@pytest.mark.parametrize("nulls", ["nulls_first", "nulls_last"])
+@pytest.mark.parametrize("places", [["whole"], ["real"], ["text"], ["flag", "whole"]])
+def test_the_first_rows_are_those_of_the_whole_order(
+    edges: tuple[Collection, list[dict[str, Any]]],
+    places: list[str],
+    nulls: str,
+    direction: str,
+) -> None:
+    """At every limit, with extreme values, nulls and many equal ones."""
+    things, rows = edges
+    expected = sorted(rows, key=lambda row: row["id"])
+    for place in reversed(places):
+        known = [row for row in expected if row[place] is not None]
+        known.sort(
+            key=lambda row: (
+                row[place].encode() if isinstance(row[place], str) else row[place]
+            ),
+            reverse=direction == "desc",
+        )
+        null = [row for row in expected if row[place] is None]
+        expected = null + known if nulls == "nulls_first" else known + null
+    order = ",".join(f"{place}:{direction}:{nulls}" for place in places)
+    for limit in range(1, len(rows) + 2):
+        found = things.query("id >= 0", order_by=order, limit=limit)
+        assert found["id"].to_pylist() == [row["id"] for row in expected[:limit]]

@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from elanus.engine.read.filter import allowed_rows, matching_rows
+from elanus.engine.read.first import first_rows, values_at
 from elanus.engine.read.order import sorted_rows
 from elanus.engine.read.output import output_columns
 from elanus.engine.read.plan import QueryPlan
 from elanus.engine.version import SegmentView, Version
 from elanus.expr.predicate import Predicate
 from elanus.index.base import Allowed
-from elanus.schema.arrays import array_of, values_of
+from elanus.schema.arrays import values_of
 from elanus.schema.columns import Offsets, concat
 from elanus.segment.keys import Codes, codes_of
 from elanus.segment.sealed import SealedSegment
@@ -56,7 +57,7 @@ def matching(version: Version, plan: QueryPlan, rng: np.random.Generator) -> Row
     end = None if plan.limit is None else plan.offset + plan.limit
     if not plan.order:
         return _by_key(version, plan, end, rng)
-    rows = _by_key(version, plan, None, rng)
+    rows = _by_key(version, plan, end, rng)
     order = sorted_rows(version.views, rows.parts, rows.offsets, plan.order)
     return rows.take(order[plan.offset : end] if end is not None else order)
 
@@ -64,7 +65,12 @@ def matching(version: Version, plan: QueryPlan, rng: np.random.Generator) -> Row
 def _by_key(
     version: Version, plan: QueryPlan, end: int | None, rng: np.random.Generator
 ) -> Rows:
-    """The plan's rows ascending by primary key, up to ``end``."""
+    """The plan's rows ascending by primary key.
+
+    Args:
+        end: how many are wanted, the plan's offset included; of a plan with an order,
+            all that can be among the first of it come, its offset not taken off.
+    """
     primary = version.schema.primary.id
     parts, offsets, keys = [], [], []
     for position, view in enumerate(version.views):
@@ -72,10 +78,9 @@ def _by_key(
         chosen = np.arange(view.n_rows) if allowed is None else allowed.offsets
         if not len(chosen):
             continue
-        values = _keys_at(view, chosen, primary)
-        if end is not None and len(chosen) > end:
-            smallest = _smallest(values, end)
-            chosen, values = chosen[smallest], values.take(array_of(smallest))
+        if end is not None:
+            chosen = first_rows(view, chosen, plan.order, end, primary)
+        values = values_at(view, chosen, primary)
         parts.append(np.full(len(chosen), position, np.int64))
         offsets.append(chosen)
         keys.append(values)
@@ -83,25 +88,9 @@ def _by_key(
         return Rows.none()
     rows = Rows(np.concatenate(parts), np.concatenate(offsets))
     order = values_of(pc.sort_indices(concat(list(keys)))).astype(np.int64)
-    return rows.take(order[plan.offset : end] if end is not None else order)
-
-
-def _keys_at(view: SegmentView, chosen: Offsets, primary: int) -> pa.Array:
-    if len(chosen) * 4 < view.n_rows:
-        column = view.segment.take(primary, chosen)
-        assert isinstance(column, pa.Array)
-        return column
-    column = view.segment.column(primary, view.n_rows)
-    return column if len(chosen) == view.n_rows else column.take(array_of(chosen))
-
-
-def _smallest(values: pa.Array, count: int) -> Offsets:
-    if pa.types.is_integer(values.type):
-        part = np.argpartition(values_of(values), count - 1)[:count]
-        return part.astype(np.int64, copy=False)
-    chosen = pc.select_k_unstable(values, count, [("", "ascending")])
-    smallest: Offsets = values_of(chosen).astype(np.int64)
-    return smallest
+    if end is None or plan.order:
+        return rows.take(order)
+    return rows.take(order[plan.offset : end])
 
 
 def count(
