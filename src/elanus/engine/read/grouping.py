@@ -40,9 +40,10 @@ Codes = npt.NDArray[np.int64]
 
 _LEAST_DEPTH = 64
 _DEEPER = 8
-# Walking an index this deep costs about as much as measuring every row.
-_DEEPEST = 4096
-_SHARE = 16
+# Walking an index deeper costs more than measuring every row: at its measured effort
+# 10 ms for 64 rows of 100,000 x 64, two seconds for 4096, and 20 ms for every row.
+_DEEPEST = 512
+_SHARE = 64
 _BITS = {DataType.INT8: 8, DataType.INT16: 16, DataType.INT32: 32, DataType.INT64: 64}
 
 
