@@ -6,7 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from pymilvus import CollectionSchema, DataType, MilvusClient
+from pymilvus import (
+    AnnSearchRequest,
+    CollectionSchema,
+    DataType,
+    MilvusClient,
+    RRFRanker,
+    WeightedRanker,
+)
 
 from serving.errors.stage import BOOKS, VECTOR, index, row, schema
 
@@ -51,6 +58,12 @@ def _insert(collection: str = BOOKS, partition: str = "", **changed: Any) -> Cal
     return lambda c: c.insert(
         collection, [row(50, **changed)], partition_name=partition
     )
+
+
+def _hybrid(ranker: Any = None, field: str = "vector", count: int = 2) -> Call:
+    parts = [AnnSearchRequest([VECTOR], field, {}, 3) for _ in range(count)]
+    chosen = RRFRanker() if ranker is None else ranker
+    return lambda c: c.hybrid_search(BOOKS, parts, chosen, limit=3)
 
 
 def _search(collection: str = BOOKS, data: Any = None, **more: Any) -> Call:
@@ -322,4 +335,67 @@ def _primary(c: MilvusClient, **options: Any) -> CollectionSchema:
     return made
 
 
-CASES = [*NAMES, *LOOKUPS, *STATES, *DEFINITIONS, *INDEXES, *WRITES, *READS, *LATER]
+GROUPS = [
+    Case(
+        1100,
+        "input group size:0 is negative",
+        _search(group_by_field="level", group_size=0),
+    ),
+    Case(
+        1100,
+        "input group size:11 exceeds configured max group size:10",
+        _search(group_by_field="level", group_size=11),
+    ),
+    Case(
+        1100,
+        "Not allowed to do range-search when doing search-group-by",
+        _search(group_by_field="level", search_params={"params": {"radius": 9}}),
+    ),
+    Case(
+        1100,
+        "Not allowed to do groupBy when doing iteration",
+        lambda c: c.search_iterator(
+            BOOKS, [VECTOR], batch_size=2, anns_field="vector", group_by_field="level"
+        ),
+    ),
+    Case(1100, "cannot parse identifier", _search("loose", group_by_field=21)),
+    Case(
+        1700,
+        "groupBy field not found in schema: field not found[field=21]",
+        _search(group_by_field=21),
+    ),
+    Case(
+        1100,
+        "unsupported data type VECTOR_FLOAT for group by operator",
+        _search(group_by_field="vector"),
+    ),
+    Case(
+        1100,
+        "failed to create query plan: failed to get field schema by name: fieldName(zz) not found: invalid parameter",
+        _hybrid(field="zz"),
+    ),
+    Case(
+        1100,
+        "rank param weight should be in range [0, 1]",
+        _hybrid(WeightedRanker(0.1, 2)),
+    ),
+    Case(1100, "rank params k should be in range (0, 16384)", _hybrid(RRFRanker(0))),
+    Case(1100, "maximum of ann search requests is 1024", _hybrid(count=1025)),
+    Case(
+        1100,
+        "the length of weights param mismatch with ann search requests: invalid parameter[expected=2][actual=3]",
+        _hybrid(WeightedRanker(0.2, 0.4, 0.8)),
+    ),
+]
+
+CASES = [
+    *NAMES,
+    *LOOKUPS,
+    *STATES,
+    *DEFINITIONS,
+    *INDEXES,
+    *WRITES,
+    *READS,
+    *LATER,
+    *GROUPS,
+]
