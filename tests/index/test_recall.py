@@ -12,6 +12,7 @@ from elanus.distance.metrics import Metric
 from elanus.index.base import IndexMeta, SearchParams
 from elanus.index.calibration import recall
 from elanus.index.search import SegmentVectors, search_rows
+from elanus.index.strategy import StrategyKind
 from index.segments import (
     BUILDS,
     EFFORT,
@@ -19,6 +20,7 @@ from index.segments import (
     build,
     clustered,
     flat_search,
+    gaussian,
     random_mask,
 )
 
@@ -131,3 +133,14 @@ def test_the_meta_describes_the_build(built: Built) -> None:
     assert segment.index is not None
     raw = segment.index.raw_rows
     assert raw is None or not raw.vectors.flags.writeable
+
+
+def test_a_walk_that_would_take_longer_than_a_scan_is_a_scan(tmp_path: Path) -> None:
+    """A deep search is exact, and a shallow one of many rows walks the graph."""
+    sample = gaussian(12_000, 16, 4)
+    _, vectors = build(tmp_path / "vectors", "HNSW", sample.rows, Metric.L2)
+    deep, strategy = search_rows(vectors, sample.queries, 4_000)
+    assert strategy.kind is StrategyKind.EXACT
+    true = flat_search(sample, Metric.L2, 4_000, None)
+    assert np.array_equal(deep.offsets, true.offsets)
+    assert search_rows(vectors, sample.queries, 10)[1].kind is StrategyKind.INDEX

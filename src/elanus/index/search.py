@@ -34,6 +34,7 @@ from elanus.index.strategy import (
     StrategyKind,
     choose_strategy,
     default_effort,
+    is_too_deep,
     raised_effort,
     unfiltered_strategy,
 )
@@ -47,6 +48,7 @@ _MORE_CANDIDATES = 4
 
 RowSource = Callable[[], Block]
 _ASKED_NOTHING = SearchParams()
+_TOO_DEEP = Strategy(StrategyKind.EXACT, 0, "the walk would take longer")
 _NO_INDEX = Strategy(StrategyKind.EXACT, 0, "no index")
 _EXACT_INDEX = Strategy(StrategyKind.INDEX, 0, "the index is exact")
 
@@ -146,6 +148,9 @@ def _search(
         strategy = unfiltered_strategy(
             effort, wanted, index.full_effort, index.visits_lists
         )
+        holds_rows = not index.visits_lists and index.raw_rows is not None
+        if holds_rows and is_too_deep(strategy.effort, meta.rows, meta.dim):
+            strategy = _TOO_DEEP
     else:
         strategy = choose_strategy(_facts(index, allowed, wanted, params))
     found = _run(vectors, ready, wanted, allowed, strategy)

@@ -36,6 +36,7 @@ _UNCALIBRATED = Calibration()
 # the calibration asked with would have to be scanned a second time.
 _LEAST_CANDIDATES = 256
 _LEAST_CANDIDATES_OF_FEW = 192  # where a quarter of the rows or fewer pass
+_FAR = 512  # ef; nearer walks are short even where a scan would be shorter
 _DEFAULT_LISTS = 32  # of an index of lists whose calibration found no effort enough
 
 
@@ -104,6 +105,14 @@ def unfiltered_strategy(
     least = 1 if visits_lists else limit
     fitted = max(1, min(max(effort, least), full_effort))
     return Strategy(StrategyKind.INDEX, fitted, "no filter")
+
+
+@lru_cache(maxsize=256)
+def is_too_deep(effort: int, rows: int, dim: int) -> bool:
+    """Whether a graph is walked far, and longer than it takes to measure every row."""
+    return effort > _FAR and effort * (_WALK_NS + _WALK_DIM_NS * dim) > rows * _row_ns(
+        dim
+    )
 
 
 @lru_cache(maxsize=256)
