@@ -14,6 +14,13 @@ from hypothesis import HealthCheck, settings
 # OpenMP threads that spin while they wait slow all others; read when faiss is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+# Tests start many programs. Where Python is told to leave no bytecode beside sources,
+# each would compile them all; they keep it in a folder that `make clean` removes.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    os.environ["PYTHONPYCACHEPREFIX"] = str(
+        Path(__file__).parents[1] / ".pytest_cache" / "bytecode"
+    )
+
 settings.register_profile(
     "default",
     deadline=None,

@@ -27,6 +27,7 @@ def test_the_tutorial_runs(tmp_path: Path) -> None:
     assert re.search(r"^\d+ \d+$", done.stdout, re.MULTILINE), done.stdout
 
 
+@pytest.mark.slow
 def test_the_servers_tutorial_runs(tmp_path: Path) -> None:
     """It finds the row that it asks for, at distance 0, and others after it."""
     pytest.importorskip("pymilvus", reason="needs the extra milvus")

@@ -25,7 +25,7 @@ from serving.process import Served, serve
 from serving.raw_http2 import DATA, FRAME_BYTES, RawClient, frame, message
 from serving.test_hostile_messages import resident_bytes
 
-TRANSPORTS = ("native", "grpcio")
+TRANSPORTS = ("native", pytest.param("grpcio", marks=pytest.mark.slow))
 NAME = "docs"
 DIM = 64
 N_ROWS = 8_000

@@ -23,7 +23,7 @@ from server.wire import status_of
 from serving.process import Served, serve
 from serving.recording import NAME, make_collection, recorded, row
 
-TRANSPORTS = ("native", "grpcio")
+TRANSPORTS = ("native", pytest.param("grpcio", marks=pytest.mark.slow))
 INTERNAL = 5
 MOST_SECONDS = 10.0
 MOST_GROWTH = 400 << 20

@@ -29,8 +29,10 @@ def _version(address: str) -> str:
     return version
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("transport", "number"),
+    [("native", signal.SIGTERM), ("grpcio", signal.SIGINT)],
+)
 def test_it_answers_until_it_is_told_to_stop(
     tmp_path: Path, transport: str, number: signal.Signals
 ) -> None:
