@@ -253,10 +253,9 @@ class Database:
                     self.directory.remove(collection)
                     for entry in aliases:
                         self.directory.remove_alias(entry)
-                with shard.state_lock:
-                    sealed, shard.sealed = shard.sealed, []
-                retire(shard, sealed, list(shard.manifest.segments))
+                retire(shard, list(shard.sealed), list(shard.manifest.segments))
                 shard.manifest = replace(shard.manifest, segments=())
+                shard.let_go()
         self._clean_up()
 
     def rename_collection(self, name: Named, to: str, database: str = "") -> None:
@@ -322,12 +321,11 @@ class Database:
                 repeated_keys=frozenset(),
             )
             with shard.state_lock:
-                removed = list(shard.sealed)
+                retire(shard, list(shard.sealed), list(old.segments))
                 shard.repeated_keys = frozenset()
                 shard.growing = None
                 shard.frozen = []
-                shard.replace_segments(removed, [], manifest)
-            retire(shard, removed, list(old.segments))
+                shard.replace_segments(shard.sealed, [], manifest)
         self._clean_up()
 
     # --- partitions -------------------------------------------------------------------

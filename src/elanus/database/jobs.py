@@ -116,11 +116,15 @@ class BackgroundWork:
 
     def _flush_loop(self) -> None:
         while True:
-            busy = False
-            for collection in list(self._collections()):
-                busy |= self._flush(collection.shard)
+            busy = self._flush_each()
             if not busy and not self._sleep(IDLE_S if not self.backlog() else RETRY_S):
                 return
+
+    def _flush_each(self) -> bool:
+        """Apart from the loop, whose frame would hold the last one while it sleeps."""
+        shards = [collection.shard for collection in self._collections()]
+        flushed = [self._flush(shard) for shard in shards]
+        return any(flushed)
 
     def backlog(self) -> bool:
         """Whether sealed rows wait for a flush."""
@@ -305,8 +309,19 @@ class BackgroundWork:
             keys = [(shard.id, action.segment_id, action.field_id)]
         else:
             keys = [(shard.id, segment_id, MERGE) for segment_id in action.segment_ids]
+        self._forget_gone()
         for key in keys:
             self.status.failures.setdefault(key, []).append(reason)
+
+    def _forget_gone(self) -> None:
+        """Forget failures of segments that there are no more, or they would add up."""
+        present = {
+            (collection.shard.id, segment.id)
+            for collection in list(self._collections())
+            for segment in list(collection.shard.sealed)
+        }
+        for key in [k for k in list(self.status.failures) if k[:2] not in present]:
+            self.status.failures.pop(key, None)
 
     def optimize(
         self, collection: Collection, progress: Progress, *, build_indexes: bool = True

@@ -62,7 +62,6 @@ class Collection:
         self._rng = rng
         self._rng_lock = threading.Lock()
         self._definition = definition
-        self._unexpired: tuple[int, int, Version] | None = None
         self._plans: dict[Any, SearchPlan] = {}
         self._plans_lock = threading.Lock()
         self.redefine(definition)
@@ -247,17 +246,11 @@ class Collection:
         Raises:
             ClosedError: the collection was dropped or its database closed.
         """
+        version = self.shard.version  # before the look: a closed shard shows nothing
         if self.shard.is_closed:
             raise ClosedError(f"collection {self._definition.name}")
-        version = self.shard.version
         horizon = self.shard.expiry_ts()
-        if not horizon:
-            return version
-        known = self._unexpired
-        if known is None or known[:2] != (version.number, horizon):
-            known = (version.number, horizon, version.since(horizon))
-            self._unexpired = known
-        return known[2]
+        return version.since(horizon) if horizon else version
 
     def plan_search(self, request: SearchRequest) -> SearchPlan:
         """The plan of a search; requests alike share one.

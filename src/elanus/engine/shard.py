@@ -10,6 +10,7 @@ Lock order: ``manifest_lock`` → ``order_lock`` → ``state_lock``.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,6 +31,9 @@ from elanus.segment.keys import Key, Keys
 from elanus.segment.sealed import SealedSegment
 from elanus.storage.manifest import Manifest, SegmentEntry
 from elanus.storage.wal import Ticket
+
+KEPT_DAMAGES = 100
+"""How many of the latest damages found are told; a failing disk has no last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class LocalShard:
         self.first_pending_ms = 0
         self.persisted: dict[int, int] = {}
         self.index_definitions: Mapping[int, Mapping[str, Any]] = {}
-        self.damages: list[str] = []
+        self.damages: deque[str] = deque(maxlen=KEPT_DAMAGES)
         self.ttl_s = 0
         self.is_closed = False
         self.has_room = threading.Condition(self.state_lock)
@@ -350,6 +354,13 @@ class LocalShard:
         self.manifest = manifest
         self.publish()
         self.has_room.notify_all()
+
+    def let_go(self) -> None:
+        """Hold no segment any more; :meth:`close` was called, nothing is read here."""
+        with self.state_lock:
+            self.sealed, self.frozen, self.growing = [], [], None
+            self.publish()
+            self.has_room.notify_all()
 
     def entry(self, segment_id: int) -> SegmentEntry | None:
         """The manifest's entry of a segment."""

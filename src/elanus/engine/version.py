@@ -110,8 +110,12 @@ class Version:
 
     def since(self, ts: int) -> Version:
         """The same collection without rows older than a timestamp: they expired."""
-        views = tuple(view.since(ts) for view in self.views)
-        return replace(self, views=views, cache={})
+        # kept here, so that it goes with this version and holds no segment longer
+        known: tuple[int, Version] | None = self.cache.get(_UNEXPIRED)
+        if known is None or known[0] != ts:
+            views = tuple(view.since(ts) for view in self.views)
+            known = self.cache[_UNEXPIRED] = ts, replace(self, views=views, cache={})
+        return known[1]
 
     def visible(self, position: int, partitions: frozenset[int]) -> Mask | None:
         """Rows of the view at ``position`` that reads show; shared, do not write.

@@ -38,7 +38,9 @@ class Content:
         mapped: the file.
         modified_ns: its modification stamp when nothing was verified yet.
         ready: columns all of whose blocks are right.
-        takers: functions that take rows of a column, made on demand.
+        takers: functions that take rows of a column, made on demand. They are given
+            the content they are of: held by them it would be in a cycle, and a dropped
+            file stay mapped and on the disk until the collector comes by.
         matrices: views of vector columns, whether verified or not.
         schema: of the columns.
         num_rows: in each column.
@@ -53,7 +55,7 @@ class Content:
         self.mapped = mapped
         self.modified_ns = mapped.check()
         self.ready: dict[str, pa.Array] = {}
-        self.takers: dict[str, Callable[[Offsets], pa.Array]] = {}
+        self.takers: dict[str, Taker] = {}
         self.matrices: dict[str, npt.NDArray[Any]] = {}
         self._spans: dict[str, list[slice]] = {}
         self._checksums = checksums
@@ -83,7 +85,7 @@ class Content:
         self.matrices[name] = view
         return view
 
-    def make_taker(self, name: str) -> Callable[[Offsets], pa.Array]:
+    def make_taker(self, name: str) -> Taker:
         """The quickest correct way to take rows of a column."""
         array = self._array(name)
         kind = array.type
@@ -107,7 +109,7 @@ class Content:
         self._verify_rows(start, width, offsets)
         self._settle(name, self._arrays[name])
 
-    def _plain_taker(self, name: str, array: pa.Array) -> Callable[[Offsets], pa.Array]:
+    def _plain_taker(self, name: str, array: pa.Array) -> Taker:
         kind = array.type
         buffer = array.buffers()[1]
         width = kind.bit_width // 8
@@ -117,35 +119,32 @@ class Content:
         from_buffers, py_buffer = pa.Array.from_buffers, pa.py_buffer
         ready = self.ready
 
-        def take(offsets: Offsets) -> pa.Array:
+        def take(content: Content, offsets: Offsets) -> pa.Array:
             if name not in ready and len(offsets):
-                self._verify_rows(start, width, offsets)
-                self._settle(name, array)
+                content._verify_rows(start, width, offsets)
+                content._settle(name, array)
             rows = view[offsets]
             return from_buffers(kind, len(rows), [None, py_buffer(rows)])
 
         return take
 
-    def _matrix_taker(
-        self, name: str, array: pa.Array
-    ) -> Callable[[Offsets], pa.Array]:
+    def _matrix_taker(self, name: str, array: pa.Array) -> Taker:
         view = self.make_matrix(name)
         kind = array.type
 
-        def take(offsets: Offsets) -> pa.Array:
-            self.verify_fixed(name, view, offsets)
+        def take(content: Content, offsets: Offsets) -> pa.Array:
+            content.verify_fixed(name, view, offsets)
             values = array_of(view[offsets].reshape(-1))
             return pa.FixedSizeListArray.from_arrays(values, type=kind)
 
         return take
 
-    def _general_taker(
-        self, name: str, array: pa.Array
-    ) -> Callable[[Offsets], pa.Array]:
-        def take(offsets: Offsets) -> pa.Array:
-            if name not in self.ready:
-                self._verify_rows_of(array, offsets)
-                self._settle(name, array)
+    @staticmethod
+    def _general_taker(name: str, array: pa.Array) -> Taker:
+        def take(content: Content, offsets: Offsets) -> pa.Array:
+            if name not in content.ready:
+                content._verify_rows_of(array, offsets)
+                content._settle(name, array)
             return array.take(array_of(offsets))
 
         return take
@@ -280,6 +279,10 @@ class Content:
         if array is None:
             raise InternalError(f"{self.mapped.name} has no column {name}")
         return array
+
+
+Taker = Callable[[Content, Offsets], pa.Array]
+"""Takes rows of one column of the content given."""
 
 
 def _is_plain(kind: pa.DataType) -> bool:

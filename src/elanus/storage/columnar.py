@@ -133,7 +133,7 @@ class ColumnFile:
         taker = content.takers.get(name)
         if taker is None:
             taker = content.make_taker(name)
-        return taker(offsets)
+        return taker(content, offsets)
 
     def matrix(self, name: str, *, verify: bool = True) -> npt.NDArray[Any]:
         """A FixedSizeList column as a read-only matrix (num_rows, dim), C order.
