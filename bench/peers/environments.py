@@ -44,9 +44,11 @@ def environment(name: str, packages: tuple[str, ...]) -> Path:
 
 
 def _uv(*arguments: str) -> None:
+    # `uv run` says where it is: make may have fetched one that is in nobody's PATH.
+    program = os.environ.get("UV", "uv")
     try:
         done = subprocess.run(
-            ["uv", "--quiet", *arguments],
+            [program, "--quiet", *arguments],
             capture_output=True,
             text=True,
             timeout=INSTALL_S,

@@ -107,10 +107,15 @@ def _install(python: Path, release: str) -> None:
         _uv(*into, package, *_WITH_THEIR_PINS)
 
 
+def uv_program() -> str | None:
+    """Where uv is: as `uv run` says, for make may have fetched it, or in the PATH."""
+    return shutil.which(os.environ.get("UV", "uv"))
+
+
 def _uv(*arguments: str) -> None:
     """Run uv, which repeats by itself what the network lost."""
     done = subprocess.run(
-        ["uv", "--quiet", *arguments],
+        [uv_program() or "uv", "--quiet", *arguments],
         capture_output=True,
         text=True,
         timeout=INSTALL_SECONDS,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from compat.environments import RELEASES, IndexUnreachable, is_made, python_with
+from compat.environments import (
+    RELEASES,
+    IndexUnreachable,
+    is_made,
+    python_with,
+    uv_program,
+)
 from serving.process import serve, unused_port
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -37,7 +42,7 @@ def python() -> Python:
         if not is_made(release):
             if silent:  # asked once is enough: each attempt takes long to fail
                 pytest.skip(f"the package index does not answer: {silent[0]}")
-            if shutil.which("uv") is None:
+            if uv_program() is None:
                 pytest.skip("uv, which makes the environments, is not installed")
         try:
             return python_with(release)
