@@ -18,7 +18,7 @@ END = "<!-- end of methods -->\n"
 
 # What differs from Milvus on purpose, or is done in part.
 REMARKS = {
-    "AddCollectionField": "scalar fields; old rows read as the default or null at once",
+    "AddCollectionField": "old rows read as the default or null at once",
     "AlterCollection": "`ttl_field`, `query_mode` and namespaces are refused (3000); "
     "mmap, warmup, replicas, rates and quotas are kept and told; rows expire by the "
     "second, and isolation changes no answer",

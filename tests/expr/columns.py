@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from elanus.expr.boxes import Boxes, boxes_of
 from elanus.expr.jsonpath import PathColumn, extract
 from elanus.schema.schema import CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
@@ -41,6 +42,10 @@ class Columns:
         if key not in self._paths:
             self._paths[key] = extract(self.arrays[field_id], path)
         return self._paths[key]
+
+    def boxes(self, field_id: int) -> Boxes:
+        """What surrounds geometries."""
+        return boxes_of(self.arrays[field_id])
 
 
 def schema_of(lines: Sequence[str]) -> CollectionSchema:

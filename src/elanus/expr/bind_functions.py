@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from elanus.expr import predicate as p
+from elanus.expr.bind_spatial import SPATIAL
 from elanus.expr.constants import cast, type_of
 from elanus.expr.refusal import Refusal, not_supported_yet
-from elanus.expr.scope import Bound, Const, Sampled, Scope
+from elanus.expr.scope import Bound, Const, Sampled, Scope, type_name
 from elanus.expr.tree import Call
 from elanus.schema.types import DataType
 
@@ -22,11 +23,12 @@ def bind_call(scope: Scope, call: Call, arguments: list[Bound]) -> Bound:
     name = (
         call.name.lower() if call.name in (call.name.upper(), call.name.lower()) else ""
     )
-    if name in _LATER or name.startswith("st_"):
+    if name in _LATER:
         raise not_supported_yet(name)
     function = _FUNCTIONS.get(name)
     if function is None:
-        raise Refusal(f"function {call.name.lower()} is not supported")
+        kinds = ", ".join(map(type_name, arguments))
+        raise Refusal(f"function {call.name.lower()}({kinds}) not found")
     needs, bind = function
     if call.options or len(arguments) != needs:
         raise Refusal(
@@ -188,6 +190,7 @@ _FUNCTIONS: dict[str, tuple[int, _Binder]] = {
     "random_sample": (1, _bind_random_sample),
     "empty": (1, _bind_empty),
     "starts_with": (2, _bind_starts_with),
+    **SPATIAL,
 }
 _LATER = frozenset(
     (

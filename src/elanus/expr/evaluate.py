@@ -1,7 +1,7 @@
 """Predicates to row masks, over whole columns.
 
 Fixed-width columns are compared by NumPy on the Arrow buffer, strings by Arrow's
-kernels. Arrays and JSON paths have files of their own.
+kernels. Arrays, JSON paths and geometries have files of their own.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def _in_list(condition: p.InList, source: ColumnSource) -> Mask:
     operand = condition.operand
     if operand.dtype is DataType.JSON:
         return json_in(source, operand, condition.values)
-    if operand.dtype is DataType.ARRAY:
+    if operand.dtype in (DataType.ARRAY, DataType.GEOMETRY):  # in no list but []
         unknown = unknown_of(source.column(operand.field_id))
         return Mask(np.zeros(source.n_rows, np.bool_), unknown)
     values = read(source, operand)
@@ -239,6 +239,13 @@ def _contains(condition: p.Contains, source: ColumnSource) -> Mask:
     return array_contains(column, condition.values, condition.needs_all)
 
 
+def _spatial(condition: p.Spatial, source: ColumnSource) -> Mask:
+    # GEOS is loaded by what meets a geometry
+    from elanus.expr.evaluate_spatial import spatial
+
+    return spatial(condition, source)
+
+
 _EVALUATORS: dict[type, Callable[[Any, ColumnSource], Mask]] = {
     p.Always: _always,
     p.And: _and,
@@ -254,4 +261,5 @@ _EVALUATORS: dict[type, Callable[[Any, ColumnSource], Mask]] = {
     p.Null: _null,
     p.Exists: _exists,
     p.Contains: _contains,
+    p.Spatial: _spatial,
 }

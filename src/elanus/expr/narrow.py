@@ -14,10 +14,11 @@ import pyarrow as pa
 
 from elanus.errors import InternalError
 from elanus.expr import predicate as p
+from elanus.expr.boxes import Boxes
 from elanus.expr.jsonpath import Path, PathColumn
 from elanus.expr.kleene import Mask, conjunction
 from elanus.expr.source import ColumnSource
-from elanus.schema.arrays import array_of
+from elanus.schema.arrays import array_of, values_of
 from elanus.schema.types import DataType
 
 FEW_ROWS_LEFT: Final = 8
@@ -40,15 +41,21 @@ class NarrowedSource:
         """A column's rows that are left."""
         return self._source.column(field_id).take(self._rows)
 
+    def boxes(self, field_id: int) -> Boxes:
+        """The boxes of a column of geometries, of the rows that are left."""
+        return self._source.boxes(field_id).take(values_of(self._rows))
+
     def json_path(self, field_id: int, path: Path) -> PathColumn:
         """Never asked for: no condition on JSON counts as costly."""
         raise InternalError("JSON paths are cached whole and are not narrowed")
 
 
 def is_costly(condition: p.Condition) -> bool:
-    """Whether a condition reads strings or whole arrays, and no JSON."""
+    """Whether a condition reads strings, geometries or whole arrays, and no JSON."""
     if isinstance(condition, p.Not):
         return is_costly(condition.part)
+    if isinstance(condition, p.Spatial):
+        return True
     if isinstance(condition, p.Contains):
         return isinstance(condition.array, p.Column)
     operand: Any = getattr(condition, "operand", None)

@@ -245,6 +245,30 @@ class Contains:
 
 
 @dataclass(frozen=True, slots=True)
+class Spatial:
+    """How a geometry stands to a given one, or that it is valid.
+
+    Attributes:
+        relation: the name of the function without ``st_``.
+        text: WKT of the given geometry; empty for ``isvalid``.
+        distance: metres, for ``dwithin``.
+    """
+
+    operand: Column
+    relation: str
+    text: str = ""
+    distance: float | None = None
+
+    def __str__(self) -> str:
+        parts = [str(self.operand)]
+        if self.text:
+            parts.append(quoted(self.text))
+        if self.distance is not None:
+            parts.append(repr(self.distance))
+        return f"st_{self.relation}({', '.join(parts)})"
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     """The opposite; unknown stays unknown."""
 
@@ -286,6 +310,7 @@ Condition: TypeAlias = (
     | Exists
     | Null
     | Contains
+    | Spatial
     | Not
     | And
     | Or

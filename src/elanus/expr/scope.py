@@ -62,6 +62,8 @@ class Scope:
             return p.JsonPath(dynamic.id, dynamic.name, (name.name, *name.path))
         if field.dtype is DataType.JSON:
             return p.JsonPath(field.id, field.name, name.path)
+        if field.dtype is DataType.TEXT:
+            raise Refusal(f"filter on text field ({field.name}) is not supported yet")
         if not name.path:
             return p.Column(field.id, field.name, field.dtype, field.element_type)
         if field.dtype is not DataType.ARRAY or field.element_type is None:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from elanus.errors import InternalError
 from elanus.expr import predicate as p
+from elanus.expr.boxes import Boxes
 from elanus.expr.jsonpath import Kind, Path, PathColumn
 from elanus.expr.kleene import Bools, unknown_of, unpack_bits
 from elanus.schema.arrays import array_of, values_of
@@ -34,6 +35,10 @@ class ColumnSource(Protocol):
 
     def json_path(self, field_id: int, path: Path) -> PathColumn:
         """The values of a JSON path, cached; made by :func:`jsonpath.extract`."""
+        ...
+
+    def boxes(self, field_id: int) -> Boxes:
+        """What surrounds geometries, cached; made by :func:`boxes.boxes_of`."""
         ...
 
 

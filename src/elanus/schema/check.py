@@ -360,6 +360,11 @@ def check_added_field(
             raise InvalidParameter(
                 f"vector field must have dimension specified, field name = {name}"
             )
+    if field.dtype is DataType.TEXT and field.default is not None:
+        raise InvalidParameter(
+            f"default value is not supported when adding TEXT field, field name = "
+            f"{name}"
+        )
     if not field.nullable:
         raise InvalidParameter(
             f"added field must be nullable, please check it, field name = {name}"
@@ -413,7 +418,8 @@ def _check_field(field: FieldSchema, collection: str) -> FieldSchema:
         raise InvalidParameter(f"dim is not allowed on field {field.name}")
     if field.dtype is DataType.ARRAY:
         _check_array(field, collection)
-    if DataType.VARCHAR in (field.dtype, field.element_type):
+    is_limited = field.dtype is DataType.TEXT and field.max_length is not None
+    if is_limited or DataType.VARCHAR in (field.dtype, field.element_type):
         _check_max_length(field, collection)
     _check_nullable(field)
     if field.default is not None:
@@ -480,10 +486,12 @@ def _check_max_length(field: FieldSchema, collection: str) -> None:
             f"of collection {collection}"
         )
     good = isinstance(field.max_length, int)
-    if not good or not 0 < field.max_length <= limits.VARCHAR_BYTES:
+    is_text = field.dtype is DataType.TEXT
+    longest = limits.TEXT_MAX_LENGTH if is_text else limits.VARCHAR_BYTES
+    if not good or not 0 < field.max_length <= longest:
         raise InvalidParameter(
             f"the maximum length specified for the field({field.name}) should be in "
-            f"(0, {limits.VARCHAR_BYTES}], but got {field.max_length} instead"
+            f"(0, {longest}], but got {field.max_length} instead"
         )
 
 
@@ -524,6 +532,10 @@ def _check_default(field: FieldSchema) -> object:
     try:
         return encode_default(field, field.default)
     except RequestError as error:
+        if field.dtype is DataType.GEOMETRY:
+            raise InvalidParameter(
+                f"invalid default value for geometry field {field.name}: {error}"
+            ) from error
         raise InvalidParameter(
             f"default value of field {field.name} is illegal: {error}"
         ) from error

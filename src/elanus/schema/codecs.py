@@ -25,6 +25,7 @@ from elanus.schema.columns import Column, copied
 from elanus.schema.schema import FieldSchema
 from elanus.schema.types import DataType
 from elanus.schema.vector_codecs import encode_vectors, not_a_number
+from elanus.schema.wkt import shown_geometries
 
 Codec = Callable[[FieldSchema, Any], Column]
 
@@ -42,10 +43,19 @@ def encode(field: FieldSchema, values: Any) -> Column:
 
 
 def encode_default(field: FieldSchema, value: Any) -> Any:
-    """Check a default value and return it as a plain Python value."""
-    column = encode(field, [value])
+    """Check a default value and return it as the schema keeps it.
+
+    Raises: as :func:`encode`.
+    """
+    column = shown(field, encode(field, [value]))
     assert isinstance(column, pa.Array)
     return column[0].as_py()
+
+
+def shown(field: FieldSchema, column: Column) -> Column:
+    """A stored column as answers show it: what :func:`encode` took."""
+    show = _SHOWN.get(field.dtype.row.family)
+    return column if show is None else show(column)
 
 
 def _mismatch(field: FieldSchema, needed: str, values: Any) -> InvalidParameter:
@@ -152,7 +162,7 @@ def _encode_string(field: FieldSchema, values: Any) -> pa.Array:
         out = copied(array)
     else:
         out = array.cast(pa.large_string())
-    limit = field.max_length
+    limit = field.max_length if field.dtype is DataType.VARCHAR else None
     if limit is not None and not (field.is_primary and field.auto_id):
         lengths = pc.binary_length(out)
         longest = pc.max(lengths).as_py()
@@ -305,12 +315,27 @@ def _check_element_lengths(
     )
 
 
+def _encode_geometry(field: FieldSchema, values: Any) -> pa.Array:
+    # GEOS is loaded by what meets a geometry
+    from elanus.schema.geometry import wkb_of_texts
+
+    array = _as_arrow(field, values, "geometry")
+    if not len(array) or pa.types.is_null(array.type):
+        return pa.nulls(len(array), field.arrow_type)
+    if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
+        raise _mismatch(field, "geometry", values)
+    return wkb_of_texts(array)
+
+
 CODECS: dict[str, Codec] = {
     "bool": _encode_bool,
     "integer": _encode_integer,
     "floating": _encode_floating,
     "string": _encode_string,
+    "text": _encode_string,
     "json": _encode_json,
+    "geometry": _encode_geometry,
     "array": _encode_array,
     "vector": encode_vectors,
 }
+_SHOWN: dict[str, Callable[[Any], Column]] = {"geometry": shown_geometries}

@@ -31,7 +31,8 @@ class FieldSchema:
         max_length: longest VarChar value (or array element), in bytes of UTF-8.
         max_capacity: most elements of an Array value.
         element_type: type of an Array's elements.
-        default: value used where none is given; ``None`` means no default.
+        default: value used where none is given, as it was declared; ``None`` means no
+            default.
         is_dynamic: the hidden ``$meta`` JSON column.
         is_partition_key: its value chooses the partition of a row.
         is_clustering_key: kept to be told back.
@@ -64,10 +65,20 @@ class FieldSchema:
         """Whether values are vectors."""
         return self.dtype.is_vector
 
+    @cached_property
+    def filling(self) -> Any:
+        """The default value as columns hold it; ``None`` without one."""
+        if self.default is None or self.dtype is not DataType.GEOMETRY:
+            return self.default
+        # GEOS is loaded by what meets a geometry
+        from elanus.schema.geometry import wkb_of_texts
+
+        return wkb_of_texts(pa.array([self.default], pa.large_string()))[0].as_py()
+
     @property
     def absent(self) -> Any:
         """The value of rows that were written before the field was added."""
-        return b"{}" if self.is_dynamic else self.default
+        return b"{}" if self.is_dynamic else self.filling
 
     @property
     def width(self) -> int:

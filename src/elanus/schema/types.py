@@ -29,6 +29,8 @@ class DataType(IntEnum):
     VARCHAR = 21
     ARRAY = 22
     JSON = 23
+    GEOMETRY = 24
+    TEXT = 25
     BINARY_VECTOR = 100
     FLOAT_VECTOR = 101
     FLOAT16_VECTOR = 102
@@ -111,23 +113,27 @@ class TypeRow:
 
     Attributes:
         name: Milvus' spelling in messages ("Int64").
-        family: bool, integer, floating, string, json, array or vector.
+        family: bool, integer, floating, string, text, json, geometry, array or vector;
+            types of one family have one codec.
+        slot: name of the payload that columns have on the wire.
         arrow: storage type of a scalar column; for arrays and vectors a placeholder,
             since it depends on the field (see ``arrow_type`` of the field).
         numpy: dtype of the values of a scalar where they are fixed-width.
         can_be_pk, can_be_partition_key, can_default, can_be_element: where Milvus
             allows the type.
+        default_slot: name of a default value's payload on the wire; empty for none.
         vector: what is special to a vector; ``None`` for a scalar.
     """
 
     name: str
     family: str
+    slot: str
     arrow: pa.DataType | None
     numpy: np.dtype[Any] | None = None
     can_be_pk: bool = False
     can_be_partition_key: bool = False
-    can_default: bool = False
     can_be_element: bool = False
+    default_slot: str = ""
     vector: VectorRow | None = None
 
     @property
@@ -135,48 +141,63 @@ class TypeRow:
         """Whether values are vectors."""
         return self.vector is not None
 
+    @property
+    def can_default(self) -> bool:
+        """Whether a field of this type may have a default value."""
+        return bool(self.default_slot)
+
 
 def _number(
-    name: str, family: str, arrow: pa.DataType, *, is_key: bool = False
+    name: str, family: str, slot: str, arrow: pa.DataType, *, is_key: bool = False
 ) -> TypeRow:
     dtype = np.dtype(arrow.to_pandas_dtype())
     return TypeRow(
         name,
         family,
+        slot,
         arrow,
         dtype,
-        can_default=True,
         can_be_element=True,
         can_be_pk=is_key,
         can_be_partition_key=is_key,
+        default_slot=slot,
     )
 
 
 def _vector(name: str, vector: VectorRow) -> TypeRow:
-    return TypeRow(name, "vector", None, vector=vector)
+    return TypeRow(name, "vector", vector.slot, None, vector=vector)
 
 
 _OF_NUMBERS = ("COSINE", "L2", "IP")
 
 TYPES: dict[DataType, TypeRow] = {
-    DataType.BOOL: _number("Bool", "bool", pa.bool_()),
-    DataType.INT8: _number("Int8", "integer", pa.int8()),
-    DataType.INT16: _number("Int16", "integer", pa.int16()),
-    DataType.INT32: _number("Int32", "integer", pa.int32()),
-    DataType.INT64: _number("Int64", "integer", pa.int64(), is_key=True),
-    DataType.FLOAT: _number("Float", "floating", pa.float32()),
-    DataType.DOUBLE: _number("Double", "floating", pa.float64()),
+    DataType.BOOL: _number("Bool", "bool", "bool_data", pa.bool_()),
+    DataType.INT8: _number("Int8", "integer", "int_data", pa.int8()),
+    DataType.INT16: _number("Int16", "integer", "int_data", pa.int16()),
+    DataType.INT32: _number("Int32", "integer", "int_data", pa.int32()),
+    DataType.INT64: _number("Int64", "integer", "long_data", pa.int64(), is_key=True),
+    DataType.FLOAT: _number("Float", "floating", "float_data", pa.float32()),
+    DataType.DOUBLE: _number("Double", "floating", "double_data", pa.float64()),
     DataType.VARCHAR: TypeRow(
         "VarChar",
         "string",
+        "string_data",
         pa.large_string(),
         can_be_pk=True,
         can_be_partition_key=True,
-        can_default=True,
         can_be_element=True,
+        default_slot="string_data",
     ),
-    DataType.ARRAY: TypeRow("Array", "array", None),
-    DataType.JSON: TypeRow("JSON", "json", pa.large_binary()),
+    DataType.ARRAY: TypeRow("Array", "array", "array_data", None),
+    DataType.JSON: TypeRow("JSON", "json", "json_data", pa.large_binary()),
+    DataType.GEOMETRY: TypeRow(
+        "Geometry",
+        "geometry",
+        "geometry_wkt_data",
+        pa.large_binary(),
+        default_slot="string_data",
+    ),
+    DataType.TEXT: TypeRow("Text", "text", "string_data", pa.large_string()),
     DataType.BINARY_VECTOR: _vector(
         "BinaryVector",
         VectorRow(

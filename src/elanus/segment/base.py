@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from elanus.distance.block import Block
 from elanus.distance.metrics import Metric
+from elanus.expr.boxes import Boxes
 from elanus.expr.jsonpath import PathColumn
 from elanus.index.base import VectorIndex
 from elanus.schema.columns import Column, Offsets
@@ -42,6 +43,9 @@ class Segment(Protocol):
         self, field_id: int, path: tuple[str | int, ...], n_rows: int
     ) -> PathColumn:
         """The values at one path of a JSON column, decoded once and kept."""
+
+    def boxes(self, field_id: int, n_rows: int) -> Boxes:
+        """What surrounds the geometries of a column, read once and kept."""
 
     def vectors(self, field_id: int, n_rows: int) -> VectorColumn:
         """A column of vectors, of the first ``n_rows`` rows."""

@@ -1,4 +1,4 @@
-"""JSON paths of one segment, decoded once and kept while there is room."""
+"""What filters have decoded of a segment's columns, kept for the next: JSON, boxes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
+from elanus.expr.boxes import Boxes, boxes_of
 from elanus.expr.jsonpath import PathColumn, extract
 
 CACHE_BYTES = 64 << 20
@@ -17,7 +18,10 @@ Key = tuple[int, tuple[str | int, ...]]
 
 
 class DecodedPaths:
-    """Least recently used paths go first. Safe to share among threads."""
+    """Values at JSON paths. Least recently used paths go first.
+
+    Safe to share among threads.
+    """
 
     def __init__(self) -> None:
         self._known: OrderedDict[Key, tuple[int, PathColumn]] = OrderedDict()
@@ -43,3 +47,23 @@ class DecodedPaths:
             while len(self._known) > most:
                 self._known.popitem(last=False)
         return decoded
+
+
+class DecodedBoxes:
+    """Boxes of geometries by field; they take little beside the geometries themselves.
+
+    Safe to share among threads: rows only ever come behind those that are known.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, Boxes] = {}
+
+    def get(self, field_id: int, column: pa.Array) -> Boxes:
+        """The boxes of a column, which may be longer or shorter than the last time."""
+        known = self._known.get(field_id)
+        if known is None:
+            known = self._known[field_id] = boxes_of(column)
+        elif len(known) < len(column):
+            known = known.and_then(boxes_of(column.slice(len(known))))
+            self._known[field_id] = known
+        return known.first(len(column))

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from elanus.distance.block import Block, block_of
 from elanus.distance.metrics import Metric
+from elanus.expr.boxes import Boxes
 from elanus.expr.jsonpath import PathColumn
 from elanus.index.base import VectorIndex
 from elanus.schema.arrays import array_of
@@ -25,7 +26,7 @@ from elanus.schema.columns import (
 from elanus.schema.schema import CollectionSchema
 from elanus.schema.vectors import VectorColumn
 from elanus.segment.base import Ranges
-from elanus.segment.decoded import DecodedPaths
+from elanus.segment.decoded import DecodedBoxes, DecodedPaths
 from elanus.segment.deletes import HiddenRows, Mask
 from elanus.segment.growing_vectors import GrowingVectors
 from elanus.segment.keys import Key, Keys
@@ -56,6 +57,7 @@ class GrowingSegment:
         self._chunk_ends: list[int] = []
         self._joined: dict[int, pa.Array] = {}
         self._decoded = DecodedPaths()
+        self._boxes = DecodedBoxes()
         # newest row of each key, and for each row the older row of the same key
         self._newest: dict[Key, int] = {}
         self._older = np.empty(capacity_rows, np.int32)
@@ -157,6 +159,10 @@ class GrowingSegment:
         return self._decoded.get(
             (field_id, path), n_rows, lambda: self.column(field_id, n_rows)
         )
+
+    def boxes(self, field_id: int, n_rows: int) -> Boxes:
+        """See :class:`elanus.segment.base.Segment`."""
+        return self._boxes.get(field_id, self.column(field_id, n_rows))
 
     def vectors(self, field_id: int, n_rows: int) -> VectorColumn:
         """See :class:`elanus.segment.base.Segment`."""

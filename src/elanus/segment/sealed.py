@@ -10,6 +10,7 @@ from elanus.distance.block import Block, block_of
 from elanus.distance.kernels import inverse_norms
 from elanus.distance.metrics import Floats, Metric
 from elanus.errors import CorruptionError
+from elanus.expr.boxes import Boxes
 from elanus.expr.jsonpath import PathColumn
 from elanus.index.base import VectorIndex
 from elanus.schema.arrays import values_of
@@ -18,7 +19,7 @@ from elanus.schema.schema import CollectionSchema
 from elanus.schema.vectors import VectorColumn, vectors_from_arrow
 from elanus.segment.attached import AttachedIndex
 from elanus.segment.base import Ranges
-from elanus.segment.decoded import DecodedPaths
+from elanus.segment.decoded import DecodedBoxes, DecodedPaths
 from elanus.segment.deletes import HiddenRows, Mask
 from elanus.segment.files import TS_COLUMN, SegmentMeta, vector_file
 from elanus.segment.keys import Keys, matches_in
@@ -60,6 +61,7 @@ class SealedSegment:
         self._norms: dict[int, Floats] = {}
         self._vectors: dict[int, tuple[object, VectorColumn]] = {}
         self._decoded = DecodedPaths()
+        self._boxes = DecodedBoxes()
 
     # --- reading ---------------------------------------------------------------
 
@@ -80,6 +82,10 @@ class SealedSegment:
         return self._decoded.get(
             (field_id, path), n_rows, lambda: self.column(field_id, n_rows)
         )
+
+    def boxes(self, field_id: int, n_rows: int) -> Boxes:
+        """See :class:`elanus.segment.base.Segment`."""
+        return self._boxes.get(field_id, self.column(field_id, n_rows))
 
     def vectors(self, field_id: int, n_rows: int) -> VectorColumn:
         """See :class:`elanus.segment.base.Segment`."""

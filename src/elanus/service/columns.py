@@ -12,46 +12,16 @@ import numpy as np
 
 from elanus.errors import InvalidParameter
 from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
-from elanus.schema.types import TYPES, DataType
+from elanus.schema.types import DataType
 from elanus.schema.vectors import VectorColumn
 from elanus.service.requests import ColumnData, Insert
 
-_VECTORS = {dtype: row.vector for dtype, row in TYPES.items() if row.vector}
-_SLOTS = {
-    DataType.BOOL: "bool_data",
-    DataType.INT8: "int_data",
-    DataType.INT16: "int_data",
-    DataType.INT32: "int_data",
-    DataType.INT64: "long_data",
-    DataType.FLOAT: "float_data",
-    DataType.DOUBLE: "double_data",
-    DataType.VARCHAR: "string_data",
-    DataType.ARRAY: "array_data",
-    DataType.JSON: "json_data",
-    **{dtype: vector.slot for dtype, vector in _VECTORS.items()},
-}
 # Clients send lists of numbers as float32, whatever the field keeps of them.
 _ALSO = {
     DataType.FLOAT16_VECTOR: "float_vector",
     DataType.BFLOAT16_VECTOR: "float_vector",
 }
-_NEEDED = {
-    "bool_data": "need bool array",
-    "int_data": "need int array",
-    "long_data": "need long array",
-    "float_data": "need float array",
-    "double_data": "need double array",
-    "string_data": "need string array",
-    "array_data": "need array array",
-    "json_data": "need json array",
-    **{vector.slot: f"need {vector.spoken}" for vector in _VECTORS.values()},
-}
-_PREFIX = {
-    DataType.VARCHAR: "varchar ",
-    DataType.JSON: "json ",
-    DataType.ARRAY: "array ",
-    **{dtype: f"{vector.spoken} " for dtype, vector in _VECTORS.items()},
-}
+_UNNAMED = frozenset({"bool", "integer", "floating"})
 
 
 def checked_columns(
@@ -148,17 +118,22 @@ def _check_present(schema: CollectionSchema, columns: dict[str, ColumnData]) -> 
 
 
 def _check_payload(field: FieldSchema, column: ColumnData) -> None:
-    slot = _SLOTS[field.dtype]
-    if column.values is not None and column.slot in (slot, _ALSO.get(field.dtype)):
+    row = field.dtype.row
+    if column.values is not None and column.slot in (row.slot, _ALSO.get(field.dtype)):
         return
     can_be_null = field.nullable or field.default is not None
     if column.values is not None and not column.slot and can_be_null:
         return  # every value is null, and the client has left the payload out
     got = "nil" if column.values is None or not column.slot else column.slot
+    if row.vector is not None:
+        what = needed = row.vector.spoken
+    else:
+        what = row.name.lower()
+        needed = f"{row.slot.partition('_')[0]} array"
+    kind = "" if row.family in _UNNAMED else f"{what} "
     raise InvalidParameter(
-        f"{_PREFIX.get(field.dtype, '')}field '{field.name}' is illegal, array type "
-        f"mismatch",
-        expected=_NEEDED[slot],
+        f"{kind}field '{field.name}' is illegal, array type mismatch",
+        expected=f"need {needed}",
         actual=f"got {got}",
     )
 

@@ -80,6 +80,8 @@ def scalar_index(
         raise InvalidParameter(
             f"data type {field.dtype.row.name} can't build with this index {kind_name}"
         )
+    if field.dtype is DataType.TEXT:
+        raise InvalidParameter("TEXT field does not support user-created scalar index")
     if field.dtype is DataType.JSON:
         if kind_name in _SCALAR_KINDS and kind_name not in JSON_KINDS:
             _SCALAR_KINDS[kind_name](field, params)  # says which fields it is for
@@ -95,6 +97,11 @@ def scalar_index(
 
 def _any(field: FieldSchema, params: Params) -> None:
     return None
+
+
+def _inverted(field: FieldSchema, params: Params) -> None:
+    if field.dtype is DataType.GEOMETRY:
+        raise InvalidParameter("INVERTED are not supported on Geometry field")
 
 
 def _sorted(field: FieldSchema, params: Params) -> None:
@@ -114,7 +121,7 @@ def _bitmap(field: FieldSchema, params: Params) -> None:
     if field.is_primary:
         raise InvalidParameter("create bitmap index on primary key not supported")
     indexed = field.element_type or field.dtype
-    if indexed.is_floating:
+    if indexed.is_floating or indexed is DataType.GEOMETRY:
         where = "string for array" if field.element_type else "string and array"
         raise InvalidParameter(
             f"bitmap index are only supported on bool, int, {where} field"
@@ -146,6 +153,8 @@ def _gram(name: str, params: Params) -> int:
 
 
 def _rtree(field: FieldSchema, params: Params) -> None:
+    if field.dtype is DataType.GEOMETRY:
+        return
     raise InvalidParameter(
         f"RTREE index can only be built on geometry field, got {field.dtype.row.name}"
     )
@@ -154,7 +163,7 @@ def _rtree(field: FieldSchema, params: Params) -> None:
 _SCALAR_KINDS: dict[str, Callable[[FieldSchema, Params], None]] = {
     "": _any,
     AUTOINDEX: _any,
-    "INVERTED": _any,
+    "INVERTED": _inverted,
     "STL_SORT": _sorted,
     "Asceneding": _sorted,  # as Milvus spells it
     "Trie": _trie,

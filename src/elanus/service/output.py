@@ -13,6 +13,7 @@ import pyarrow as pa
 from elanus.engine.version import SegmentView, gather
 from elanus.errors import InvalidParameter
 from elanus.schema.arrays import array_of_texts
+from elanus.schema.codecs import shown
 from elanus.schema.columns import Column, Offsets
 from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
@@ -130,7 +131,7 @@ def columns_of(
         CorruptionError: a column file is damaged; the message names it.
     """
     columns = [
-        OutputColumn.of(field, _values(views, parts, offsets, field))
+        OutputColumn.of(field, shown(field, _values(views, parts, offsets, field)))
         for field in shape.fields
     ]
     if shape.dynamic is not None:

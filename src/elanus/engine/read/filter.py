@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from elanus.engine.version import SegmentView, Version
+from elanus.expr.boxes import Boxes
 from elanus.expr.evaluate import evaluate
 from elanus.expr.jsonpath import PathColumn
 from elanus.expr.predicate import Predicate
@@ -39,6 +40,10 @@ class ViewSource:
     def json_path(self, field_id: int, path: tuple[str | int, ...]) -> PathColumn:
         """The values at one path of a JSON column."""
         return self.view.segment.json_path(field_id, path, self.view.n_rows)
+
+    def boxes(self, field_id: int) -> Boxes:
+        """What surrounds the geometries of a column."""
+        return self.view.segment.boxes(field_id, self.view.n_rows)
 
 
 def allowed_rows(

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from elanus.engine.read.plan import Output
 from elanus.engine.version import SegmentView, gather
+from elanus.schema.codecs import shown
 from elanus.schema.columns import Offsets, to_arrow
 from elanus.schema.types import DataType
 
@@ -20,7 +21,7 @@ def output_columns(
     offsets: Offsets,
     outputs: Sequence[Output],
 ) -> dict[str, pa.Array]:
-    """The requested columns as Arrow arrays by name; JSON as text."""
+    """The requested columns as Arrow arrays by name; JSON and geometries as text."""
     arrays: dict[str, pa.Array] = {}
     dynamic: list[Any] | None = None
     for output in outputs:
@@ -29,7 +30,7 @@ def output_columns(
             continue
         if output.key is None:
             stored = gather(views, parts, offsets, output.field.id)
-            column = to_arrow(stored, output.field)
+            column = to_arrow(shown(output.field, stored), output.field)
             if output.field.dtype is DataType.JSON:
                 column = column.cast(pa.large_string())
             arrays[output.name] = column
@@ -45,7 +46,7 @@ def output_columns(
 def _arrow_type(output: Output) -> pa.DataType:
     if output.key is not None:
         return pa.null()
-    if output.field.dtype is DataType.JSON:
+    if output.field.dtype in (DataType.JSON, DataType.GEOMETRY):
         return pa.large_string()
     return output.field.arrow_type
 

@@ -210,7 +210,7 @@ def absent(
             f"must assign pk when upsert, primary field: {field.name}"
         )
     if field.default is not None or field.nullable:
-        return constant(field, field.default, n_rows)
+        return constant(field, field.filling, n_rows)
     raise InvalidParameter(
         f"fieldSchema({field.name}) has no corresponding fieldData pass in"
     )
@@ -243,7 +243,7 @@ def with_defaults(field: FieldSchema, column: Column) -> Column:
         return column
     if field.default is not None:
         assert isinstance(column, pa.Array)
-        return column.fill_null(repeated(field.default, 1, field.arrow_type)[0])
+        return column.fill_null(repeated(field.filling, 1, field.arrow_type)[0])
     if not field.nullable:
         raise InvalidParameter(
             f"the length of valid_data of field({field.name}) is wrong: it is not "

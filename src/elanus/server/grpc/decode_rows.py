@@ -218,6 +218,7 @@ _SLOTS: dict[str, Callable[[Message], pa.Array]] = {
     "double_data": _doubles,
     "string_data": _strings,
     "json_data": _jsons,
+    "geometry_wkt_data": _strings,
     "array_data": _arrays,
 }
 _ELEMENTS: dict[str, Callable[[list[Any]], pa.Array]] = {

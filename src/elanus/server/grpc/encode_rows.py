@@ -24,7 +24,6 @@ from elanus.service.replies import OutputColumn
 
 # Field numbers of schema.proto.
 _TYPE, _NAME, _SCALARS, _VECTORS, _ID, _IS_DYNAMIC, _VALID = 1, 2, 3, 4, 5, 6, 7
-_BOOL, _INT, _LONG, _FLOAT, _DOUBLE, _STRING, _ARRAY, _JSON = 1, 2, 3, 4, 5, 6, 8, 9
 _INT_ID, _STR_ID = 1, 2
 _DATA = 1
 _ELEMENT_TYPE = 2
@@ -36,6 +35,10 @@ _Jsons = message_class("schema.JSONArray")
 _Longs = message_class("schema.LongArray")
 _Strings = message_class("schema.StringArray")
 _SparseRows = message_class("schema.SparseFloatArray")
+_SCALAR_SLOTS = {
+    field.name: field.number
+    for field in message_class("schema.ScalarField").DESCRIPTOR.fields
+}
 _VECTOR_FIELDS = message_class("schema.VectorField").DESCRIPTOR.fields_by_name
 _DIM = _VECTOR_FIELDS["dim"].number
 _SLOT_NUMBERS = {
@@ -129,11 +132,12 @@ def _scalars(column: OutputColumn, values: pa.Array) -> bytes:
     """A ``ScalarField`` with the slot of the column's type, even without rows."""
     if column.dtype is DataType.ARRAY:
         assert column.element_type is not None
-        return delimited(_ARRAY, _arrays(values, column.element_type))
+        slot = _SCALAR_SLOTS[column.dtype.row.slot]
+        return delimited(slot, _arrays(values, column.element_type))
     if pa.types.is_null(values.type):
-        values = pa.nulls(len(values), _STORED[column.dtype])
-    slot, encode = _SLOTS[column.dtype]
-    return delimited(slot, encode(values))
+        values = pa.nulls(len(values), column.dtype.row.arrow)
+    slot = column.dtype.row.slot
+    return delimited(_SCALAR_SLOTS[slot], _ENCODERS[slot](values))
 
 
 def _bool_array(values: pa.Array) -> bytes:
@@ -188,7 +192,8 @@ def _filled(values: pa.Array, placeholder: str | bytes) -> list[Any]:
 
 def _arrays(lists: pa.Array, element_type: DataType) -> bytes:
     """An ``ArrayArray``: one ``ScalarField`` per row, empty for a null."""
-    slot, encode = _SLOTS[element_type]
+    slot = _SCALAR_SLOTS[element_type.row.slot]
+    encode = _ENCODERS[element_type.row.slot]
     if pa.types.is_null(lists.type):
         return delimited(_DATA, b"") * len(lists) + number(_ELEMENT_TYPE, element_type)
     flat = lists.flatten()
@@ -205,15 +210,13 @@ def _arrays(lists: pa.Array, element_type: DataType) -> bytes:
     return b"".join(rows)
 
 
-_SLOTS: dict[DataType, tuple[int, Callable[[pa.Array], bytes]]] = {
-    DataType.BOOL: (_BOOL, _bool_array),
-    DataType.INT8: (_INT, _int_array),
-    DataType.INT16: (_INT, _int_array),
-    DataType.INT32: (_INT, _int_array),
-    DataType.INT64: (_LONG, _long_array),
-    DataType.FLOAT: (_FLOAT, _float_array),
-    DataType.DOUBLE: (_DOUBLE, _double_array),
-    DataType.VARCHAR: (_STRING, _strings),
-    DataType.JSON: (_JSON, _jsons),
+_ENCODERS: dict[str, Callable[[pa.Array], bytes]] = {
+    "bool_data": _bool_array,
+    "int_data": _int_array,
+    "long_data": _long_array,
+    "float_data": _float_array,
+    "double_data": _double_array,
+    "string_data": _strings,
+    "geometry_wkt_data": _strings,
+    "json_data": _jsons,
 }
-_STORED = {dtype: dtype.row.arrow for dtype in _SLOTS}

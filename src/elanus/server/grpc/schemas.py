@@ -13,17 +13,7 @@ from elanus.server.grpc.messages import Message, message_class
 
 _SIZES = ("dim", "max_length", "max_capacity")
 _STRING = 20
-# Slot of a default value, and the name that messages give it.
-_DEFAULT_SLOT = {
-    DataType.BOOL: "bool_data",
-    DataType.INT8: "int_data",
-    DataType.INT16: "int_data",
-    DataType.INT32: "int_data",
-    DataType.INT64: "long_data",
-    DataType.FLOAT: "float_data",
-    DataType.DOUBLE: "double_data",
-    DataType.VARCHAR: "string_data",
-}
+# The name that messages give to the slot of a default value.
 _SLOT_NAME = {
     "bool_data": "DataType_Bool",
     "int_data": "DataType_Int",
@@ -177,7 +167,7 @@ def _default(message: Message, dtype: DataType) -> Any:
     slot = message.default_value.WhichOneof("data")
     if slot is None:
         return None
-    expected = _DEFAULT_SLOT.get(dtype, slot)
+    expected = dtype.row.default_slot or slot
     if slot != expected:
         raise InvalidParameter(
             f"type ({dtype.row.name}) of field ({message.name}) is not equal to the "
@@ -206,5 +196,6 @@ def _message_from_field(field: FieldSchema) -> Message:
         nullable=field.nullable,
     )
     if field.default is not None:
-        setattr(message.default_value, _DEFAULT_SLOT[field.dtype], field.default)
+        slot = field.dtype.row.default_slot
+        setattr(message.default_value, slot, field.default)
     return message
