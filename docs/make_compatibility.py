@@ -19,16 +19,18 @@ END = "<!-- end of methods -->\n"
 # What differs from Milvus on purpose, or is done in part.
 REMARKS = {
     "AddCollectionField": "old rows read as the default or null at once",
+    "AddCollectionStructField": "old rows read as null at once",
     "AlterCollection": "`ttl_field`, `query_mode` and namespaces are refused (3000); "
     "mmap, warmup, replicas, rates and quotas are kept and told; rows expire by the "
     "second, and isolation changes no answer",
     "AlterCollectionField": "`max_length`, `max_capacity`, description, mmap, warmup",
-    "AlterCollectionSchema": "adds and drops fields; functions are refused (3000)",
+    "AlterCollectionSchema": "adds and drops fields, drops structs; functions are "
+    "refused (3000)",
     "AlterIndex": "kept and told: everything is mapped",
     "Connect": "every credential is accepted",
     "CreateCollection": "properties without effect here are kept and told; "
-    "`ttl_field`, `query_mode`, namespaces, functions and struct arrays are refused "
-    "(3000); a clustering key is kept and told",
+    "`ttl_field`, `query_mode`, namespaces and functions are refused (3000); a "
+    "clustering key is kept and told",
     "CreateIndex": "FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, HNSW, "
     "HNSW_SQ, HNSW_PQ, BIN_FLAT, BIN_IVF_FLAT, SPARSE_INVERTED_INDEX, SPARSE_WAND and "
     "AUTOINDEX, and FAISS where its text names one of those of numbers (`IVF64,Flat`, "

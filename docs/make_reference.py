@@ -68,7 +68,11 @@ def metrics() -> str:
             (
                 f"`{metric.name}`",
                 "larger" if row.larger_is_better else "smaller",
-                "brought to unit length" if row.normalises else "as given",
+                f"as {row.of_each}, of lists: for each vector of the query the nearest"
+                if row.of_each
+                else "brought to unit length"
+                if row.normalises
+                else "as given",
             )
             for metric, row in METRICS.items()
         ),

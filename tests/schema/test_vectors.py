@@ -20,7 +20,7 @@ from elanus.schema.vector_codecs import query_rows
 from elanus.schema.vectors import VectorColumn, as_floats, from_floats
 
 DIM = 16
-VECTORS = [dtype for dtype in TYPES if dtype.is_vector]
+VECTORS = [dtype for dtype, row in TYPES.items() if row.vector]
 NUMBERS = [dtype for dtype in VECTORS if "L2" in dtype.vector.metrics]
 NAN, INF = float("nan"), float("inf")
 

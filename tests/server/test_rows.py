@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from elanus.errors import InvalidParameter
 from elanus.schema.types import DataType
 from elanus.schema.vectors import VectorColumn, no_vectors
-from elanus.server.grpc import decode_rows
+from elanus.server.grpc import decode_lists
 from elanus.server.grpc.decode_rows import column_from_message
 from elanus.server.grpc.encode_rows import column_bytes
 from elanus.service.replies import OutputColumn
@@ -157,7 +157,7 @@ def test_vectors_survive_both_ways(data: st.DataObject) -> None:
     assert read.n_rows == len(valid)
 
 
-@pytest.mark.parametrize("dtype", DataType)
+@pytest.mark.parametrize("dtype", set(DataType) - {DataType.ARRAY_OF_VECTOR})
 def test_a_column_without_rows_keeps_its_kind(dtype: DataType) -> None:
     """Clients look at the payload of an empty column, so it is there."""
     values: Any = pa.nulls(0)
@@ -184,7 +184,7 @@ def test_older_protobuf_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
         sent(dtype, [0, 1, 0, 1]) for dtype in ELEMENTS if dtype is not DataType.VARCHAR
     ]
     fast = [column_from_message(column).values for column in columns]
-    monkeypatch.setattr(decode_rows, "_HAS_ARRAYS", False)
+    monkeypatch.setattr(decode_lists, "_HAS_ARRAYS", False)
     slow = [column_from_message(column).values for column in columns]
     assert [v.to_pylist() for v in fast] == [v.to_pylist() for v in slow]
     assert sum(len(v) for v in fast) == 4 * len(columns)

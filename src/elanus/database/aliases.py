@@ -11,7 +11,7 @@ from elanus.errors import (
     AliasNotFound,
     CollectionNotFound,
 )
-from elanus.schema.check import check_alias
+from elanus.schema.names import check_alias
 
 
 def create_alias(core: Database, database: str, alias: str, name: str) -> None:

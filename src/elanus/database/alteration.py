@@ -15,8 +15,19 @@ from elanus.engine.definition import (
     CollectionDefinition,
     LoadDefinition,
 )
-from elanus.schema.check import check_added_field, check_dropped_field, check_ttl
-from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
+from elanus.schema.check import (
+    check_added_field,
+    check_added_struct,
+    check_dropped_field,
+    check_dropped_struct,
+    check_ttl,
+)
+from elanus.schema.schema import (
+    DYNAMIC_FIELD,
+    CollectionSchema,
+    FieldSchema,
+    StructSchema,
+)
 from elanus.schema.types import DataType
 
 Change = Callable[[CollectionDefinition], CollectionDefinition]
@@ -83,6 +94,38 @@ def drop_field(core: Database, name: Named, field_id: int) -> None:
     alter(core, name, change)
 
 
+def add_struct(
+    core: Database, name: Named, struct: StructSchema, parts: tuple[FieldSchema, ...]
+) -> None:
+    """Add a struct array, which must be nullable.
+
+    Raises: as :func:`add_field`.
+    """
+
+    def change(old: CollectionDefinition) -> CollectionDefinition:
+        added = check_added_struct(struct, parts, old.schema, old.name)
+        return replace(old, schema=old.schema.with_struct(*added))
+
+    alter(core, name, change)
+
+
+def drop_struct(core: Database, name: Named, struct_name: str) -> None:
+    """Drop a struct array with all its fields; nothing happens if there is none.
+
+    Raises: as :func:`drop_field`.
+    """
+
+    def change(old: CollectionDefinition) -> CollectionDefinition:
+        struct = old.schema.struct_by_name.get(struct_name)
+        if struct is None:
+            return old
+        check_dropped_struct(struct, old.schema)
+        kept = _without_names(old.loaded, {struct_name})
+        return replace(old, schema=old.schema.without_struct(struct), loaded=kept)
+
+    alter(core, name, change)
+
+
 def set_ttl(core: Database, name: Named, seconds: int) -> None:
     """Let rows expire so many seconds after they were written; 0 for never.
 
@@ -104,11 +147,18 @@ def without_field(old: CollectionDefinition, field_id: int) -> CollectionDefinit
     field = old.schema.by_id.get(field_id)
     if field is None:
         return old
-    loaded = old.loaded
-    if loaded is not None and field.name in loaded.fields:
-        rest = tuple(n for n in loaded.fields if n != field.name)
-        loaded = LoadDefinition(loaded.partitions, rest)
+    loaded = _without_names(old.loaded, {field.name})
     return replace(old, schema=old.schema.without_field(field), loaded=loaded)
+
+
+def _without_names(
+    loaded: LoadDefinition | None, names: set[str]
+) -> LoadDefinition | None:
+    """What is loaded, fields of these names left out."""
+    if loaded is None or names.isdisjoint(loaded.fields):
+        return loaded
+    rest = tuple(n for n in loaded.fields if n not in names)
+    return LoadDefinition(loaded.partitions, rest)
 
 
 def with_dynamic(schema: CollectionSchema, *, enabled: bool) -> CollectionSchema:

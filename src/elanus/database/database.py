@@ -56,11 +56,8 @@ from elanus.errors import (
 )
 from elanus.heap import release_free_memory
 from elanus.schema import limits
-from elanus.schema.check import (
-    check_collection_name,
-    check_partition_name,
-    check_schema,
-)
+from elanus.schema.check import check_schema
+from elanus.schema.names import check_collection_name, check_partition_name
 from elanus.segment.sealed import SealedSegment
 from elanus.storage.manifest import Manifest
 

@@ -13,7 +13,7 @@ from elanus.database.database import Database
 from elanus.engine.definition import DEFAULT_DATABASE, DEFAULT_DATABASE_ID
 from elanus.errors import InvalidParameter, TooManyDatabases
 from elanus.schema import limits
-from elanus.schema.check import check_database_name
+from elanus.schema.names import check_database_name
 
 
 def create_database(core: Database, name: str, properties: Mapping[str, str]) -> None:

@@ -1,6 +1,7 @@
 """Rows of any type of vector, ready to be compared by one metric.
 
-The one place that knows which rows are compared how: numbers, bits, or sparse rows.
+The one place that knows which rows are compared how: numbers, bits, sparse rows, or
+lists of vectors, as wholes or vector by vector.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import numpy as np
 
 from elanus.distance.binary import BinaryBlock
 from elanus.distance.kernels import VectorBlock
+from elanus.distance.lists import ListBlock
 from elanus.distance.metrics import Floats, Metric
 from elanus.distance.sparse import SparseBlock
 from elanus.distance.topk import Offsets, TopK
 from elanus.schema.sparse import SparseRows
+from elanus.schema.vector_lists import VectorLists
 from elanus.schema.vectors import VectorRows
 
 
@@ -53,10 +56,16 @@ def block_of(rows: VectorRows, metric: Metric, norms: Floats | None = None) -> B
     """The rows as the metric compares them.
 
     Args:
-        norms: inverse lengths of the rows where they are known, for COSINE.
+        norms: inverse lengths of the vectors where they are known, for COSINE.
     """
     if isinstance(rows, SparseRows):
         return SparseBlock(rows, metric)
+    if isinstance(rows, VectorLists):
+        each = block_of(rows.vectors, metric.of_each, norms)
+        if metric is metric.of_each:
+            return each
+        assert isinstance(each, VectorBlock | BinaryBlock)
+        return ListBlock(rows, each, metric)
     if rows.dtype == np.uint8:
         return BinaryBlock(rows, metric)
     if norms is not None:

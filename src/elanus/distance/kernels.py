@@ -18,6 +18,7 @@ import numpy as np
 from elanus.distance.metrics import Floats, Metric
 from elanus.distance.native import faiss, use_one_thread
 from elanus.distance.topk import Offsets, TopK, merge, select, sort_ties
+from elanus.schema.vector_lists import VectorLists
 from elanus.schema.vectors import Matrix, VectorRows, as_floats, rows_per_chunk
 
 # From this many queries on, a matrix product beats one scan per query (measured on
@@ -123,6 +124,9 @@ def prepared_queries(queries: VectorRows, metric: Metric) -> Any:
 
     Queries that are no numbers (bits, sparse rows) are ready as they are.
     """
+    if isinstance(queries, VectorLists):
+        each = prepared_queries(queries.vectors, metric.of_each)
+        return VectorLists(queries.ends - queries.ends[0], each)
     if not isinstance(queries, np.ndarray) or queries.dtype == np.uint8:
         return queries
     ready = np.ascontiguousarray(queries, dtype=np.float32)
@@ -130,6 +134,8 @@ def prepared_queries(queries: VectorRows, metric: Metric) -> Any:
         return ready
     if len(ready) == 1:
         return _unit(ready)
+    if not len(ready):
+        return ready
     return np.concatenate([_unit(ready[i : i + 1]) for i in range(len(ready))])
 
 

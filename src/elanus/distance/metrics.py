@@ -2,7 +2,8 @@
 
 Inside Elanus smaller is nearer: the distance of L2 is the squared Euclidean distance,
 that of HAMMING the number of bits that differ, that of JACCARD one minus the share of
-common bits, that of IP and COSINE the negated similarity.
+common bits, that of IP and COSINE the negated similarity. A metric of lists of vectors
+adds up, over the vectors of the query, the distance to the nearest of a row's.
 :func:`scores_from_distances` and its inverse are the only place where the two meet.
 """
 
@@ -28,10 +29,12 @@ class MetricRow:
         larger_is_better: on the wire, a larger score is a nearer row.
         normalises: rows and queries are compared at unit length; a zero vector stays
             zero, so that its similarity to everything is 0.0.
+        of_each: of lists of vectors, how two vectors are compared; its name.
     """
 
     larger_is_better: bool
     normalises: bool
+    of_each: str = ""
 
 
 class Metric(StrEnum):
@@ -42,6 +45,17 @@ class Metric(StrEnum):
     COSINE = "COSINE"
     HAMMING = "HAMMING"
     JACCARD = "JACCARD"
+    MAX_SIM = "MAX_SIM"
+    MAX_SIM_COSINE = "MAX_SIM_COSINE"
+    MAX_SIM_IP = "MAX_SIM_IP"
+    MAX_SIM_L2 = "MAX_SIM_L2"
+    MAX_SIM_HAMMING = "MAX_SIM_HAMMING"
+    MAX_SIM_JACCARD = "MAX_SIM_JACCARD"
+
+    @property
+    def of_each(self) -> Metric:
+        """How two vectors are compared, where rows are lists of them."""
+        return Metric(self.row.of_each) if self.row.of_each else self
 
     @property
     def row(self) -> MetricRow:
@@ -50,18 +64,25 @@ class Metric(StrEnum):
 
     @classmethod
     def from_name(
-        cls, name: str, dtype: DataType = DataType.FLOAT_VECTOR, default: str = ""
+        cls,
+        name: str,
+        dtype: DataType = DataType.FLOAT_VECTOR,
+        default: str = "",
+        *,
+        of_lists: bool = False,
     ) -> Metric:
         """The metric called ``name`` in any case, for vectors of a type.
 
         Args:
             default: used where no name is given.
+            of_lists: whether rows are lists of such vectors.
 
         Raises:
             InvalidParameter: such vectors have no such metric.
         """
         wanted = (name or default).upper()
-        if wanted in dtype.vector.metrics:
+        vector = dtype.vector.listed if of_lists else dtype.vector
+        if wanted in vector.metrics:
             return cls(wanted)
         raise InvalidParameter(
             _complaint(dtype, name),
@@ -84,6 +105,12 @@ METRICS: dict[Metric, MetricRow] = {
     Metric.COSINE: MetricRow(larger_is_better=True, normalises=True),
     Metric.HAMMING: MetricRow(larger_is_better=False, normalises=False),
     Metric.JACCARD: MetricRow(larger_is_better=False, normalises=False),
+    Metric.MAX_SIM: MetricRow(True, True, "COSINE"),
+    Metric.MAX_SIM_COSINE: MetricRow(True, True, "COSINE"),
+    Metric.MAX_SIM_IP: MetricRow(True, False, "IP"),
+    Metric.MAX_SIM_L2: MetricRow(False, False, "L2"),
+    Metric.MAX_SIM_HAMMING: MetricRow(False, False, "HAMMING"),
+    Metric.MAX_SIM_JACCARD: MetricRow(False, False, "JACCARD"),
 }
 
 

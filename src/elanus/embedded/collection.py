@@ -457,7 +457,9 @@ class Collection(Reader):
                 name=name or chosen.name,
                 field_id=chosen.id,
                 index_type=kind.name,
-                metric=Metric.from_name(metric, chosen.dtype).value,
+                metric=Metric.from_name(
+                    metric, chosen.vector_type, of_lists=chosen.is_vector_list
+                ).value,
                 params=given,
             ),
         )

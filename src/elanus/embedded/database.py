@@ -104,7 +104,10 @@ class Database:
             schema = CollectionSchema(tuple(schema))
         metrics = {
             f.name.strip(): Metric.from_name(
-                metric, f.dtype, f.dtype.vector.metrics[0]
+                metric,
+                f.vector_type,
+                f.vector.metrics[0],
+                of_lists=f.is_vector_list,
             ).value
             for f in schema.vectors
         }

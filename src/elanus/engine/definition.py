@@ -38,6 +38,7 @@ class IndexDefinition:
         id: number of the definition; 0 until the database gives it one.
         given: all parameters as a client gave them, to be told back.
         path: of a JSON field, which place in its documents, as a JSON pointer.
+        is_scanned: whether searches measure every row, whatever the kind promises.
     """
 
     name: str
@@ -48,10 +49,13 @@ class IndexDefinition:
     id: int = 0
     given: Mapping[str, str] = field(default_factory=dict)
     path: str = ""
+    is_scanned: bool = False
 
     @property
     def is_built(self) -> bool:
         """Whether segments get files for it: an exact scan needs none."""
+        if self.is_scanned:
+            return False
         return bool(self.metric) and (self.index_type, self.metric) not in _SCANS
 
     def asks_the_same_as(self, other: IndexDefinition) -> bool:
@@ -75,7 +79,11 @@ class IndexDefinition:
     def to_record(self) -> dict[str, Any]:
         """The durable form in the catalog; :class:`IndexDefinition` takes it back."""
         record = {**self.to_dict(), "id": self.id, "given": dict(self.given)}
-        return {**record, "path": self.path} if self.path else record
+        if self.path:
+            record["path"] = self.path
+        if self.is_scanned:
+            record["is_scanned"] = True
+        return record
 
 
 @dataclass(frozen=True)
@@ -235,7 +243,7 @@ class CollectionDefinition:
         index = self.indexes.get(field.id)
         if index is not None:
             return index.metric
-        return self.default_metrics.get(field.id, field.dtype.vector.metrics[0])
+        return self.default_metrics.get(field.id, field.vector.metrics[0])
 
     def to_bytes(self) -> bytes:
         """The catalog record's body, JSON."""

@@ -271,7 +271,7 @@ class LocalShard:
         return growing.nbytes >= self.node.settings.growing_bytes
 
     def _capacity_rows(self, batch: Batch) -> int:
-        vectors = sum(f.dtype.vector.nbytes(f.dim or 0) for f in self.schema.vectors)
+        vectors = sum(f.vector.nbytes(f.dim or 0) for f in self.schema.vectors)
         row_bytes = vectors + ROW_OVERHEAD_BYTES
         return max(1024, self.node.settings.growing_bytes // row_bytes)
 

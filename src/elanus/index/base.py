@@ -208,8 +208,8 @@ class BuildRequest:
         """Dimensions of a row; 0 for sparse ones."""
         if isinstance(self.vectors, SparseRows):
             return 0
-        per_value = 8 if self.vectors.dtype == np.uint8 else 1
-        return int(self.vectors.shape[1]) * per_value
+        per_value = 8 if self.matrix.dtype == np.uint8 else 1
+        return int(self.matrix.shape[1]) * per_value
 
     def step(self, share: float) -> None:
         """Report progress and stop here if the caller wants that.

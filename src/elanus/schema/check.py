@@ -1,16 +1,14 @@
-"""Which schemas and names are allowed, with Milvus' texts for those that are not.
+"""Which schemas are allowed, with Milvus' texts for those that are not.
 
 Pure: a schema in, the same schema with ids and ``$meta`` out, or an error.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
+from functools import partial
 
 from elanus.errors import (
-    DatabaseNameInvalid,
-    FieldNameInvalid,
     IllegalSchema,
     InvalidParameter,
     MissingParameter,
@@ -18,8 +16,15 @@ from elanus.errors import (
     VectorClusteringKey,
 )
 from elanus.schema import limits
+from elanus.schema.check_structs import check_structs
 from elanus.schema.codecs import encode_default
-from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
+from elanus.schema.names import RESERVED_NAMES, check_field_name
+from elanus.schema.schema import (
+    DYNAMIC_FIELD,
+    CollectionSchema,
+    FieldSchema,
+    StructSchema,
+)
 from elanus.schema.types import DataType
 
 _CLUSTERING_TYPES = frozenset(
@@ -33,187 +38,6 @@ _CLUSTERING_TYPES = frozenset(
         DataType.VARCHAR,
     }
 )
-RESERVED_NAMES = frozenset({"RowID", "Timestamp", "__virtual_pk__"})
-_KEYWORDS_LOWER = [
-    "like",
-    "exists",
-    "and",
-    "or",
-    "not",
-    "in",
-    "json_contains",
-    "json_contains_all",
-    "json_contains_any",
-    "array_contains",
-    "array_contains_all",
-    "array_contains_any",
-    "array_length",
-    "text_match",
-    "phrase_match",
-    "random_sample",
-]
-KEYWORDS = frozenset(
-    [DYNAMIC_FIELD, "true", "True", "TRUE", "false", "False", "FALSE"]
-    + _KEYWORDS_LOWER
-    + [word.upper() for word in _KEYWORDS_LOWER]
-)
-_FIRST = re.compile(r"[A-Za-z_]")
-_REST = re.compile(r"[A-Za-z0-9_]*\Z")
-_INDEX_REST = re.compile(r"[A-Za-z0-9_\[\]]*\Z")
-_PARTITION_FIRST = re.compile(r"[A-Za-z0-9_]")
-_PARTITION_REST = re.compile(r"[A-Za-z0-9_-]*\Z")
-
-
-def check_collection_name(name: object, what: str = "name") -> str:
-    """The name, when it follows the rules.
-
-    Raises:
-        InvalidParameter: it is empty, too long, or holds other characters than letters,
-            digits and underscores.
-    """
-    if not isinstance(name, str) or not name:
-        raise InvalidParameter(f"collection {what} should not be empty")
-    prefix = f"Invalid collection {what}: {name}."
-    if len(name.encode()) > limits.NAME_BYTES:
-        raise InvalidParameter(
-            f"{prefix} the length of a collection {what} must be less than "
-            f"{limits.NAME_BYTES} characters"
-        )
-    if not _FIRST.match(name):
-        raise InvalidParameter(
-            f"{prefix} the first character of a collection {what} must be an "
-            f"underscore or letter"
-        )
-    if not _REST.match(name):
-        raise InvalidParameter(
-            f"{prefix} collection {what} can only contain numbers, letters and "
-            f"underscores"
-        )
-    return name
-
-
-def check_alias(alias: object) -> str:
-    """The alias, when it follows the rules of collection names.
-
-    Raises:
-        InvalidParameter.
-    """
-    return check_collection_name(alias, "alias")
-
-
-def check_database_name(name: str) -> None:
-    """Raise unless a database name follows the rules of collection names.
-
-    Raises:
-        DatabaseNameInvalid: the message says which rule is broken.
-    """
-    if not name:
-        raise DatabaseNameInvalid("database name couldn't be empty", name)
-    if len(name.encode()) > limits.NAME_BYTES:
-        raise DatabaseNameInvalid(
-            f"the length of a database name must be less than {limits.NAME_BYTES} "
-            f"characters",
-            name,
-        )
-    if not _FIRST.match(name):
-        raise DatabaseNameInvalid(
-            "the first character of a database name must be an underscore or letter",
-            name,
-        )
-    if not _REST.match(name):
-        raise DatabaseNameInvalid(
-            "database name can only contain numbers, letters and underscores", name
-        )
-
-
-def check_index_name(name: str) -> None:
-    """Raise unless an index name follows the rules.
-
-    Raises:
-        InvalidParameter: the message says which rule is broken.
-    """
-    prefix = f"Invalid index name: {name}."
-    if len(name.encode()) > limits.NAME_BYTES:
-        raise InvalidParameter(
-            f"{prefix} The length of a index name must be less than "
-            f"{limits.NAME_BYTES} characters."
-        )
-    if not _FIRST.match(name):
-        raise InvalidParameter(
-            f"{prefix} The first character of a index name must be an underscore or "
-            f"letter."
-        )
-    if not _INDEX_REST.match(name):
-        raise InvalidParameter(
-            f"{prefix} Index name can only contain numbers, letters, and underscores."
-        )
-
-
-def check_partition_name(name: object) -> str:
-    """The trimmed name, when it follows the rules.
-
-    Raises:
-        InvalidParameter: it is empty, too long, or holds other characters.
-    """
-    text = name.strip() if isinstance(name, str) else ""
-    prefix = f"Invalid partition name: {text}."
-    if not text:
-        raise InvalidParameter(f"{prefix} Partition name should not be empty.")
-    if len(text.encode()) > limits.NAME_BYTES:
-        raise InvalidParameter(
-            f"{prefix} The length of a partition name must be less than "
-            f"{limits.NAME_BYTES} characters."
-        )
-    if not _PARTITION_FIRST.match(text):
-        raise InvalidParameter(
-            f"{prefix} The first character of a partition name must be an underscore "
-            f"or letter."
-        )
-    if not _PARTITION_REST.match(text):
-        raise InvalidParameter(
-            f"{prefix} Partition name can only contain numbers, letters and "
-            f"underscores."
-        )
-    return text
-
-
-def check_field_name(name: object) -> str:
-    """The trimmed name, when it follows the rules.
-
-    Raises:
-        FieldNameInvalid: it is empty, too long, reserved, a keyword of the expression
-            language, or holds other characters.
-    """
-    text = name.strip() if isinstance(name, str) else ""
-    if not text:
-        raise FieldNameInvalid("field name should not be empty", text)
-    if text in RESERVED_NAMES:
-        raise FieldNameInvalid(
-            f'field name "{text}" is reserved for internal use and cannot be used in '
-            f"user schemas",
-            text,
-        )
-    prefix = f"Invalid field name: {text}."
-    if len(text.encode()) > limits.NAME_BYTES:
-        raise FieldNameInvalid(
-            f"{prefix} The length of a field name must be less than "
-            f"{limits.NAME_BYTES} characters.",
-            text,
-        )
-    if text in KEYWORDS:
-        raise FieldNameInvalid(f"{prefix} {text} is keyword in milvus.", text)
-    if not _FIRST.match(text):
-        raise FieldNameInvalid(
-            f"{prefix} The first character of a field name must be an underscore or "
-            f"letter.",
-            text,
-        )
-    if not _REST.match(text):
-        raise FieldNameInvalid(
-            f"{prefix} Field name can only contain numbers, letters, and underscores.",
-            text,
-        )
-    return text
 
 
 def check_schema(
@@ -225,8 +49,9 @@ def check_schema(
         InvalidParameter, MissingParameter, FieldNameInvalid: the first rule broken, in
             Milvus' order.
     """
-    fields = schema.with_ids().fields
-    if len(fields) > limits.FIELDS:
+    schema = schema.with_ids()
+    fields = schema.fields
+    if len(fields) + len(schema.structs) > limits.FIELDS:
         raise InvalidParameter(
             f"maximum field's number should be limited to {limits.FIELDS}"
         )
@@ -242,22 +67,24 @@ def check_schema(
             f"the length of a collection description must not exceed "
             f"{limits.DESCRIPTION_BYTES} bytes"
         )
-    for f in fields:
-        if f.name in RESERVED_NAMES:
-            check_field_name(f.name)
-    _check_primary(fields)
-    _check_auto_id(fields)
-    _check_partition_key(fields)
-    _check_clustering_key(fields, collection)
-    checked = tuple(_check_field(f, collection) for f in fields)
-    names = [f.name for f in checked]
+    for name in (*(f.part for f in fields), *schema.struct_by_name):
+        if name in RESERVED_NAMES:
+            check_field_name(name)
+    plain = schema.plain
+    _check_primary(plain)
+    _check_auto_id(plain)
+    _check_partition_key(plain)
+    _check_clustering_key(plain, collection)
+    checked = tuple(_check_field(f, collection) for f in plain)
+    structs, parts = check_structs(schema, partial(_check_field, collection=collection))
+    names = [*(f.name for f in checked), *(struct.name for struct in structs)]
     for name in names:
         if names.count(name) > 1:
             raise InvalidParameter(f"duplicated field name {name} found")
     if dynamic:
         meta = FieldSchema(DYNAMIC_FIELD, DataType.JSON, nullable=True, is_dynamic=True)
         checked = (*checked, meta)
-    return replace(schema, fields=checked).with_ids()
+    return replace(schema, fields=(*checked, *parts), structs=structs).with_ids()
 
 
 def _check_primary(fields: tuple[FieldSchema, ...]) -> None:
@@ -332,7 +159,7 @@ def check_added_field(
             Milvus' order.
     """
     name = field.name
-    if len(schema.visible) >= limits.FIELDS:
+    if len(schema.visible) + len(schema.structs) >= limits.FIELDS:
         raise InvalidParameter(
             f"The number of fields has reached the maximum value {limits.FIELDS}"
         )
@@ -356,7 +183,7 @@ def check_added_field(
                 f"maximum vector field's number should be limited to "
                 f"{limits.VECTOR_FIELDS}"
             )
-        if field.dim is None and not field.dtype.vector.is_sparse:
+        if field.dim is None and not field.vector.is_sparse:
             raise InvalidParameter(
                 f"vector field must have dimension specified, field name = {name}"
             )
@@ -370,7 +197,7 @@ def check_added_field(
             f"added field must be nullable, please check it, field name = {name}"
         )
     checked = _check_field(field, collection)
-    if checked.name in schema.by_name:
+    if checked.name in schema.by_name or checked.name in schema.struct_by_name:
         raise InvalidParameter(f"duplicated field name {checked.name}")
     return checked
 
@@ -395,6 +222,10 @@ def check_dropped_field(field: FieldSchema, schema: CollectionSchema) -> None:
         InvalidParameter: the collection cannot be without it.
     """
     name = field.name
+    if field.struct:
+        raise InvalidParameter(
+            f"cannot drop sub-field of struct array field: {field.struct}.{field.part}"
+        )
     if field.is_primary:
         raise InvalidParameter(f"cannot drop primary key field: {name}")
     if field.is_partition_key:
@@ -410,14 +241,75 @@ def check_dropped_field(field: FieldSchema, schema: CollectionSchema) -> None:
         raise InvalidParameter(f"cannot drop the last vector field: {name}")
 
 
+def check_added_struct(
+    struct: StructSchema,
+    parts: tuple[FieldSchema, ...],
+    schema: CollectionSchema,
+    collection: str,
+) -> tuple[StructSchema, tuple[FieldSchema, ...]]:
+    """The struct and its fields as they will be stored when they are added.
+
+    Raises:
+        InvalidParameter, MissingParameter, FieldNameInvalid: the first rule broken, in
+            Milvus' order.
+    """
+    name = struct.name
+    for one in (name, *(f.part for f in parts)):
+        if one in RESERVED_NAMES or one in (DYNAMIC_FIELD, "$namespace_id"):
+            raise InvalidParameter(
+                f"not support to add system field, field name = {one}"
+            )
+    if not struct.nullable:
+        raise InvalidParameter(
+            f"added struct field must be nullable, please check it, struct field name "
+            f"= {name}"
+        )
+    taken = len(schema.visible) + len(schema.structs)
+    if taken + len(parts) + 1 > limits.FIELDS:
+        raise InvalidParameter(
+            f"The number of fields has reached the maximum value {limits.FIELDS}"
+        )
+    if len(schema.vectors) + sum(f.is_vector for f in parts) > limits.VECTOR_FIELDS:
+        raise InvalidParameter(
+            f"maximum vector field's number should be limited to {limits.VECTOR_FIELDS}"
+        )
+    alone = CollectionSchema(parts, structs=(struct,))
+    check_field = partial(_check_field, collection=collection)
+    structs, checked = check_structs(alone, check_field)
+    name = structs[0].name
+    if name in schema.by_name or name in schema.struct_by_name:
+        raise InvalidParameter(f"duplicated field name {name}")
+    return structs[0], checked
+
+
+def check_dropped_struct(struct: StructSchema, schema: CollectionSchema) -> None:
+    """Raise unless a struct may be dropped.
+
+    Raises:
+        InvalidParameter: the collection cannot be without it.
+    """
+    if all(f.struct == struct.name for f in schema.vectors):
+        raise InvalidParameter(
+            f"cannot drop struct array field {struct.name}: it would leave no vector "
+            f"field in the collection"
+        )
+
+
 def _check_field(field: FieldSchema, collection: str) -> FieldSchema:
     field = replace(field, name=check_field_name(field.name))
+    if field.is_vector_list and not field.struct:
+        raise InvalidParameter(
+            f"array of vector can only be in the struct array field, field name: "
+            f"{field.name}"
+        )
     if field.is_vector:
         _check_dim(field)
     elif field.dim is not None:
         raise InvalidParameter(f"dim is not allowed on field {field.name}")
     if field.dtype is DataType.ARRAY:
-        _check_array(field, collection)
+        _check_array(field)
+    if field.dtype is DataType.ARRAY or field.is_vector_list:
+        _check_capacity(field, collection)
     is_limited = field.dtype is DataType.TEXT and field.max_length is not None
     if is_limited or DataType.VARCHAR in (field.dtype, field.element_type):
         _check_max_length(field, collection)
@@ -428,7 +320,7 @@ def _check_field(field: FieldSchema, collection: str) -> FieldSchema:
 
 
 def _check_dim(field: FieldSchema) -> None:
-    vector = field.dtype.vector
+    vector = field.vector
     if vector.is_sparse:
         if field.dim is not None:
             raise InvalidParameter(
@@ -457,12 +349,15 @@ def _check_dim(field: FieldSchema) -> None:
         raise InvalidParameter(f"{about} {kind} vector dimension {span}")
 
 
-def _check_array(field: FieldSchema, collection: str) -> None:
+def _check_array(field: FieldSchema) -> None:
     element = field.element_type
     if element is None:
         raise InvalidParameter("element data type None is not valid")
     if not element.row.can_be_element:
         raise InvalidParameter(f"element type {element.row.name} is not supported")
+
+
+def _check_capacity(field: FieldSchema, collection: str) -> None:
     if field.max_capacity is None:
         raise MissingParameter(
             f"type param(max_capacity) should be specified for array field "

@@ -337,5 +337,6 @@ CODECS: dict[str, Codec] = {
     "geometry": _encode_geometry,
     "array": _encode_array,
     "vector": encode_vectors,
+    "vectors": encode_vectors,
 }
 _SHOWN: dict[str, Callable[[Any], Column]] = {"geometry": shown_geometries}

@@ -132,7 +132,7 @@ def copied(array: pa.Array) -> pa.Array:
 def constant(field: FieldSchema, value: Any, n_rows: int) -> Column:
     """A column of ``n_rows`` times the same value (``None`` for null)."""
     if field.is_vector:
-        return no_vectors(field.dtype.vector, field.dim or 0, n_rows)
+        return no_vectors(field.vector, field.dim or 0, n_rows)
     return repeated(value, n_rows, field.arrow_type)
 
 

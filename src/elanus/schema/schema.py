@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import pyarrow as pa
 
-from elanus.schema.types import DataType
+from elanus.schema.types import DataType, VectorRow
 from elanus.schema.vectors import vector_arrow_type
 
 DYNAMIC_FIELD = "$meta"
@@ -30,7 +31,7 @@ class FieldSchema:
         dim: dimensions of a vector.
         max_length: longest VarChar value (or array element), in bytes of UTF-8.
         max_capacity: most elements of an Array value.
-        element_type: type of an Array's elements.
+        element_type: type of the elements of an Array, or an ArrayOfVector.
         default: value used where none is given, as it was declared; ``None`` means no
             default.
         is_dynamic: the hidden ``$meta`` JSON column.
@@ -39,6 +40,7 @@ class FieldSchema:
         since: version of the schema that brought it; older rows read as
             :attr:`absent`.
         until: version of the schema that dropped it; 0 while it is there.
+        struct: name of the struct array that it is a part of; empty for most fields.
     """
 
     name: str
@@ -57,12 +59,13 @@ class FieldSchema:
     is_clustering_key: bool = False
     since: int = 0
     until: int = 0
+    struct: str = ""
     description: str = ""
     properties: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_vector(self) -> bool:
-        """Whether values are vectors."""
+        """Whether values are vectors, or lists of some."""
         return self.dtype.is_vector
 
     @cached_property
@@ -76,6 +79,30 @@ class FieldSchema:
         return wkb_of_texts(pa.array([self.default], pa.large_string()))[0].as_py()
 
     @property
+    def is_vector_list(self) -> bool:
+        """Whether values are lists of vectors."""
+        return self.dtype is DataType.ARRAY_OF_VECTOR
+
+    @property
+    def vector_type(self) -> DataType:
+        """The type of one of its vectors; only of a vector field."""
+        if not self.is_vector_list:
+            return self.dtype
+        assert self.element_type is not None
+        return self.element_type
+
+    @cached_property
+    def vector(self) -> VectorRow:
+        """What is special to its vectors; only of a vector field."""
+        vector = self.vector_type.vector
+        return vector.listed if self.is_vector_list else vector
+
+    @property
+    def part(self) -> str:
+        """What a field of a struct is called in it; else its name."""
+        return self.name[len(self.struct) + 1 : -1] if self.struct else self.name
+
+    @property
     def absent(self) -> Any:
         """The value of rows that were written before the field was added."""
         return b"{}" if self.is_dynamic else self.filling
@@ -83,7 +110,7 @@ class FieldSchema:
     @property
     def width(self) -> int:
         """Stored values of one vector; 0 for a sparse one."""
-        return self.dtype.vector.width(self.dim or 0)
+        return self.vector.width(self.dim or 0)
 
     @cached_property
     def arrow_type(self) -> pa.DataType:
@@ -93,7 +120,7 @@ class FieldSchema:
             return pa.large_list(self.element_type.row.arrow)
         if self.is_vector:
             return vector_arrow_type(
-                self.dtype.vector, self.dim or 0, is_nullable=self.nullable
+                self.vector, self.dim or 0, is_nullable=self.nullable
             )
         return self.dtype.row.arrow
 
@@ -137,8 +164,43 @@ _OPTIONAL: dict[str, Any] = {
     "is_clustering_key": False,
     "since": 0,
     "until": 0,
+    "struct": "",
     "description": "",
 }
+
+
+def part_name(struct: str, part: str) -> str:
+    """The name of a field of a struct array, as requests spell it."""
+    return f"{struct}[{part}]"
+
+
+@dataclass(frozen=True)
+class StructSchema:
+    """A struct array: fields whose lists have one length in each row.
+
+    Attributes:
+        id: number from the same count as those of fields.
+        nullable: whether a row may be without it; so are its fields.
+        max_capacity: most elements, where it was said of the whole.
+    """
+
+    name: str
+    id: int = 0
+    nullable: bool = False
+    max_capacity: int | None = None
+    description: str = ""
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The durable form: plain JSON values."""
+        return {
+            "name": self.name,
+            "id": self.id,
+            "nullable": self.nullable,
+            "max_capacity": self.max_capacity,
+            "description": self.description,
+            "properties": dict(self.properties),
+        }
 
 
 @dataclass(frozen=True)
@@ -146,15 +208,17 @@ class CollectionSchema:
     """All fields of a collection, ``$meta`` included when it is dynamic.
 
     Attributes:
-        fields: in order of their ids.
+        fields: in order of their ids; those of structs come with their structs.
         version: rises by one with every field that is added or dropped.
         dropped: fields of older versions, which rows in the log may still have.
+        structs: in order of their ids.
     """
 
     fields: tuple[FieldSchema, ...]
     description: str = ""
     version: int = 0
     dropped: tuple[FieldSchema, ...] = ()
+    structs: tuple[StructSchema, ...] = ()
 
     @cached_property
     def by_name(self) -> dict[str, FieldSchema]:
@@ -202,6 +266,24 @@ class CollectionSchema:
         return tuple(f for f in self.fields if not f.is_vector)
 
     @cached_property
+    def plain(self) -> tuple[FieldSchema, ...]:
+        """Every field the user declared that is in no struct."""
+        return tuple(f for f in self.visible if not f.struct)
+
+    @cached_property
+    def parts(self) -> dict[str, tuple[FieldSchema, ...]]:
+        """The fields of each struct by its name."""
+        return {
+            struct.name: tuple(f for f in self.fields if f.struct == struct.name)
+            for struct in self.structs
+        }
+
+    @cached_property
+    def struct_by_name(self) -> dict[str, StructSchema]:
+        """Structs by name."""
+        return {struct.name: struct for struct in self.structs}
+
+    @cached_property
     def visible(self) -> tuple[FieldSchema, ...]:
         """Every field the user declared (all but ``$meta``)."""
         return tuple(f for f in self.fields if not f.is_dynamic)
@@ -240,17 +322,51 @@ class CollectionSchema:
             dropped=(*self.dropped, replace(field, until=version)),
         )
 
+    def with_struct(
+        self, struct: StructSchema, parts: tuple[FieldSchema, ...]
+    ) -> CollectionSchema:
+        """The next version, with one more struct."""
+        version, first = self.version + 1, self.max_field_id + 1
+        added = tuple(
+            replace(f, id=first + i, since=version) for i, f in enumerate(parts, 1)
+        )
+        return replace(
+            self,
+            fields=(*self.fields, *added),
+            version=version,
+            structs=(*self.structs, replace(struct, id=first)),
+        )
+
+    def without_struct(self, struct: StructSchema) -> CollectionSchema:
+        """The next version, without a struct."""
+        version = self.version + 1
+        gone = self.parts[struct.name]
+        return replace(
+            self,
+            fields=tuple(f for f in self.fields if f not in gone),
+            version=version,
+            dropped=(*self.dropped, *(replace(f, until=version) for f in gone)),
+            structs=tuple(s for s in self.structs if s is not struct),
+        )
+
     def with_changed(self, field: FieldSchema) -> CollectionSchema:
         """The same schema, with another description of the field of this id."""
         fields = tuple(field if f.id == field.id else f for f in self.fields)
         return replace(self, fields=fields)
 
     def with_ids(self) -> CollectionSchema:
-        """The same schema, its fields numbered from 100 in order of declaration."""
-        numbered = tuple(
-            replace(f, id=FIRST_FIELD_ID + i) for i, f in enumerate(self.fields)
-        )
-        return replace(self, fields=numbered)
+        """The same schema, all that it has numbered from 100.
+
+        In order of declaration; structs come last, each followed by its fields.
+        """
+        number = count(FIRST_FIELD_ID)
+        fields = [replace(f, id=next(number)) for f in self.fields if not f.struct]
+        structs = []
+        for struct in self.structs:
+            structs.append(replace(struct, id=next(number)))
+            parts = self.parts[struct.name]
+            fields += [replace(f, id=next(number)) for f in parts]
+        return replace(self, fields=tuple(fields), structs=tuple(structs))
 
     def to_dict(self) -> dict[str, Any]:
         """The durable form: plain JSON values."""
@@ -261,6 +377,8 @@ class CollectionSchema:
         }
         if self.dropped:
             out["dropped"] = [f.to_dict() for f in self.dropped]
+        if self.structs:
+            out["structs"] = [s.to_dict() for s in self.structs]
         return out
 
     @classmethod
@@ -271,4 +389,5 @@ class CollectionSchema:
             description=data["description"],
             version=data["version"],
             dropped=tuple(FieldSchema.from_dict(f) for f in data.get("dropped", ())),
+            structs=tuple(StructSchema(**s) for s in data.get("structs", ())),
         )

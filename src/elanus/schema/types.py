@@ -6,7 +6,7 @@ add its row here and its codec in :mod:`elanus.schema.codecs`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -37,6 +37,7 @@ class DataType(IntEnum):
     BFLOAT16_VECTOR = 103
     SPARSE_FLOAT_VECTOR = 104
     INT8_VECTOR = 105
+    ARRAY_OF_VECTOR = 106
 
     @property
     def row(self) -> TypeRow:
@@ -45,12 +46,17 @@ class DataType(IntEnum):
 
     @property
     def is_vector(self) -> bool:
-        """Whether values are vectors, kept as :mod:`elanus.schema.vectors` has it."""
+        """Whether values are vectors, or lists of some, kept as
+        :mod:`elanus.schema.vectors` has it.
+        """
         return TYPES[self].is_vector
 
     @property
     def vector(self) -> VectorRow:
-        """What is special to vectors of this type; only of a vector type."""
+        """What is special to vectors of this type; only of a type of single vectors.
+
+        Of a field, see :attr:`FieldSchema.vector`.
+        """
         row = TYPES[self].vector
         assert row is not None
         return row
@@ -84,6 +90,7 @@ class VectorRow:
         dims_per_value: dimensions in one stored value.
         dim_max: the most dimensions.
         is_sparse: rows hold (index, value) pairs, and there is no dimension.
+        is_list: rows hold any number of such vectors.
     """
 
     slot: str
@@ -92,6 +99,15 @@ class VectorRow:
     dims_per_value: int = 1
     dim_max: int = limits.DIM_MAX
     is_sparse: bool = False
+    is_list: bool = False
+
+    @property
+    def listed(self) -> VectorRow:
+        """The same of a field whose rows hold lists of such vectors."""
+        lists = tuple(f"MAX_SIM_{metric}" for metric in self.metrics)
+        also = ("MAX_SIM",) if "COSINE" in self.metrics else ()
+        metrics = (*lists, *also, *self.metrics)
+        return replace(self, metrics=metrics, is_list=True)
 
     @property
     def spoken(self) -> str:
@@ -113,8 +129,8 @@ class TypeRow:
 
     Attributes:
         name: Milvus' spelling in messages ("Int64").
-        family: bool, integer, floating, string, text, json, geometry, array or vector;
-            types of one family have one codec.
+        family: bool, integer, floating, string, text, json, geometry, array, vector or
+            vectors (lists of them); types of one family have one codec.
         slot: name of the payload that columns have on the wire.
         arrow: storage type of a scalar column; for arrays and vectors a placeholder,
             since it depends on the field (see ``arrow_type`` of the field).
@@ -138,8 +154,8 @@ class TypeRow:
 
     @property
     def is_vector(self) -> bool:
-        """Whether values are vectors."""
-        return self.vector is not None
+        """Whether values are vectors, or lists of some."""
+        return self.family in ("vector", "vectors")
 
     @property
     def can_default(self) -> bool:
@@ -224,4 +240,5 @@ TYPES: dict[DataType, TypeRow] = {
     DataType.INT8_VECTOR: _vector(
         "Int8Vector", VectorRow("int8_vector", np.dtype("i1"), _OF_NUMBERS)
     ),
+    DataType.ARRAY_OF_VECTOR: TypeRow("ArrayOfVector", "vectors", "vector_array", None),
 }

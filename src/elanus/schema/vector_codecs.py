@@ -22,6 +22,7 @@ from elanus.schema.sparse import (
     sparse_from_values,
 )
 from elanus.schema.types import DataType
+from elanus.schema.vector_lists import VectorLists
 from elanus.schema.vectors import (
     Mask,
     Matrix,
@@ -59,7 +60,9 @@ def checked_rows(field: FieldSchema, given: Any) -> VectorRows:
     Raises:
         InvalidParameter: as :func:`encode_vectors`.
     """
-    if field.dtype.vector.is_sparse:
+    if field.is_vector_list:
+        return checked_lists(field, given)
+    if field.vector.is_sparse:
         rows = given if isinstance(given, SparseRows) else _sparse(field, given)
         check_sparse(rows)
         return rows
@@ -68,7 +71,7 @@ def checked_rows(field: FieldSchema, given: Any) -> VectorRows:
         raise _mismatch(field, f"shape {matrix.shape}")
     stored = _stored(field, matrix)
     if stored.shape[1] != field.width:
-        dim = stored.shape[1] * field.dtype.vector.dims_per_value
+        dim = stored.shape[1] * field.vector.dims_per_value
         raise InvalidParameter(
             f"the dim ({dim}) of field data({field.name}) is not equal to schema dim "
             f"({field.dim})",
@@ -90,7 +93,9 @@ def query_rows(field: FieldSchema, given: Any) -> VectorRows:
     Raises:
         InvalidParameter: wrong shape or dimension, or a value that cannot be compared.
     """
-    vector = field.dtype.vector
+    vector = field.vector
+    if vector.is_list:
+        return _query_lists(field, given)
     if vector.is_sparse:
         is_one = isinstance(given, dict | bytes)
         return checked_rows(field, [given] if is_one else given)
@@ -110,13 +115,63 @@ def query_rows(field: FieldSchema, given: Any) -> VectorRows:
     return stored if stored.dtype == np.uint8 else as_floats(stored)
 
 
+def one_of(field: FieldSchema) -> FieldSchema:
+    """A field of single vectors, as those in the lists of a field are."""
+    return FieldSchema(field.name, field.vector_type, field.id, dim=field.dim)
+
+
+def checked_lists(field: FieldSchema, given: Any) -> VectorLists:
+    """Lists of vectors as they are stored; none is null.
+
+    Raises:
+        InvalidParameter: as :func:`encode_vectors`; also for too long a list.
+    """
+    lists = given if isinstance(given, VectorLists) else _lists(field, given)
+    longest = lists.lengths.max(initial=0)
+    if field.max_capacity is not None and longest > field.max_capacity:
+        row = int(lists.lengths.argmax())
+        raise InvalidParameter(
+            f"the length ({longest}) of array of vector field {field.name} exceeds max "
+            f"capacity ({field.max_capacity}), row {row}",
+            expected="valid length array",
+            actual="array length exceeds max capacity",
+        )
+    if not len(lists.vectors):
+        return VectorLists(np.zeros(len(lists) + 1, np.int64), _matrix(field, ()))
+    stored = checked_rows(one_of(field), lists.vectors)
+    assert isinstance(stored, np.ndarray)
+    return VectorLists.of(lists.lengths, stored)
+
+
+def _lists(field: FieldSchema, given: Any) -> VectorLists:
+    """Rows of vectors in any form, end to end."""
+    rows = list(given)
+    if not all(hasattr(row, "__len__") for row in rows):
+        raise _mismatch(field, type(given).__name__)
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    matrices = [row for row in rows if len(row)]
+    if matrices and all(isinstance(row, np.ndarray) for row in matrices):
+        return VectorLists.of(lengths, np.concatenate(matrices))
+    flat = _matrix(one_of(field), [vector for row in matrices for vector in row])
+    return VectorLists.of(lengths, flat)
+
+
+def _query_lists(field: FieldSchema, given: Any) -> VectorLists:
+    lists = given if isinstance(given, VectorLists) else _lists(field, given)
+    if not lists.lengths.all():
+        raise InvalidParameter("a query of embeddings is empty")
+    vectors = query_rows(one_of(field), lists.vectors)
+    assert isinstance(vectors, np.ndarray)
+    return VectorLists.of(lists.lengths, vectors)
+
+
 def _query_matrix(field: FieldSchema, given: Any) -> Matrix:
     """Queries in any form but an array as one."""
     if isinstance(given, bytes):
         given = [given]
     is_list = isinstance(given, list | tuple)
     if is_list and given and all(isinstance(row, bytes) for row in given):
-        dtype = field.dtype.vector.numpy
+        dtype = field.vector.numpy
         if len({len(row) for row in given}) == 1:
             return np.frombuffer(b"".join(given), dtype).reshape(len(given), -1)
     try:
@@ -137,7 +192,7 @@ def not_a_number(value: float) -> str:
 
 
 def _mismatch(field: FieldSchema, got: object) -> InvalidParameter:
-    spoken = field.dtype.vector.spoken
+    spoken = field.vector.spoken
     return InvalidParameter(
         f"{spoken} field '{field.name}' is illegal, array type mismatch",
         expected=f"need {spoken}",
@@ -174,9 +229,11 @@ def _from_arrow(field: FieldSchema, array: pa.Array) -> tuple[Any, Mask | None]:
     if array.null_count:
         valid = np.array(array.is_valid().to_pylist(), np.bool_)
         array = array.drop_null()
-    kind, vector = array.type, field.dtype.vector
+    kind, vector = array.type, field.vector
     if is_vectors(kind, vector, field.dim or 0) and _is_even(array, field):
         return vectors_from_arrow(array, field.width).rows, valid
+    if field.is_vector_list:
+        return array.to_pylist(), valid
     if pa.types.is_fixed_size_list(kind) and _is_number(kind.value_type):
         flat = values_of(array.flatten())
         return flat.reshape(len(array), kind.list_size), valid
@@ -192,7 +249,8 @@ def _from_arrow(field: FieldSchema, array: pa.Array) -> tuple[Any, Mask | None]:
 
 def _is_even(array: pa.Array, field: FieldSchema) -> bool:
     """Whether the lists of an Arrow array are all of the field's length."""
-    if field.dtype.vector.is_sparse or pa.types.is_fixed_size_list(array.type):
+    is_plain = not (field.vector.is_sparse or field.is_vector_list)
+    if not is_plain or pa.types.is_fixed_size_list(array.type):
         return True
     lengths = array.value_lengths()
     return bool((values_of(lengths) == field.width).all()) if len(array) else True
@@ -221,7 +279,7 @@ def _matrix(field: FieldSchema, given: Any) -> Matrix:
         raise _mismatch(field, "sparse float vector")
     rows = list(given)
     if not rows:
-        return np.empty((0, field.width), field.dtype.vector.numpy)
+        return np.empty((0, field.width), field.vector.numpy)
     if all(isinstance(row, bytes) for row in rows):
         return _matrix_of_bytes(field, rows)
     try:
@@ -234,7 +292,7 @@ def _matrix(field: FieldSchema, given: Any) -> Matrix:
 
 
 def _matrix_of_bytes(field: FieldSchema, rows: list[bytes]) -> Matrix:
-    vector = field.dtype.vector
+    vector = field.vector
     assert vector.numpy is not None
     size = vector.nbytes(field.dim or 0)
     wrong = next((len(row) for row in rows if len(row) != size), None)
@@ -256,7 +314,7 @@ def _stored(field: FieldSchema, matrix: Matrix) -> Matrix:
 
     An array of the stored dtype is taken bit for bit.
     """
-    dtype = field.dtype.vector.numpy
+    dtype = field.vector.numpy
     assert dtype is not None
     if matrix.dtype == dtype:
         return np.ascontiguousarray(matrix)

@@ -2,7 +2,8 @@
 
 A :class:`VectorColumn` holds the vectors of those rows that have one, end to end, and
 which rows those are: so they travel, so they lie in memory and on files, and so they
-are searched. The vectors are a :data:`Matrix`, or :class:`SparseRows`. Of a nullable
+are searched. The vectors are a :data:`Matrix`, or :class:`SparseRows`; a column whose
+rows are lists of vectors has :class:`VectorLists` in their place. Of a nullable
 column row numbers and vector numbers differ: :attr:`VectorColumn.present` maps one to
 the other.
 """
@@ -21,6 +22,7 @@ import pyarrow as pa
 from elanus.schema.arrays import array_of, values_of
 from elanus.schema.sparse import SparseRows, concat_sparse
 from elanus.schema.types import VectorRow
+from elanus.schema.vector_lists import VectorLists, concat_lists
 
 Matrix: TypeAlias = npt.NDArray[Any]
 """Vectors of one width, (n, width), C, in the dtype that their type is stored in."""
@@ -37,7 +39,7 @@ _ENTRY = pa.struct(
 _FEW_VALUES = 1 << 18
 
 
-VectorRows: TypeAlias = Matrix | SparseRows
+VectorRows: TypeAlias = Matrix | SparseRows | VectorLists
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ def vector_arrow_type(row: VectorRow, dim: int, *, is_nullable: bool) -> pa.Data
     if row.numpy is None:
         return pa.large_list(pa.field("item", _ENTRY, nullable=False))
     value = pa.from_numpy_dtype(row.numpy)
+    if row.is_list:
+        return pa.large_list(pa.list_(value, row.width(dim)))
     return pa.large_list(value) if is_nullable else pa.list_(value, row.width(dim))
 
 
@@ -113,6 +117,11 @@ def vectors_to_arrow(column: VectorColumn, arrow_type: pa.DataType) -> pa.Array:
         inside, entries = rows.lengths, rows.entries
         parts = [array_of(rows.indices[entries]), array_of(rows.values[entries])]
         flat = pa.StructArray.from_arrays(parts, fields=list(_ENTRY))
+    elif isinstance(rows, VectorLists):
+        inside = rows.lengths
+        flat = pa.FixedSizeListArray.from_arrays(
+            array_of(rows.vectors.reshape(-1)), type=arrow_type.value_type
+        )
     else:
         inside = np.full(len(rows), rows.shape[1], np.int64)
         flat = array_of(rows.reshape(-1))
@@ -153,6 +162,12 @@ def vectors_from_arrow(array: pa.Array, width: int) -> VectorColumn:
         if valid is not None:
             ends = np.append(ends[:-1][valid], ends[-1:])
         return VectorColumn(SparseRows(ends, indices, values), valid)
+    if pa.types.is_fixed_size_list(array.type.value_type):
+        if valid is not None:
+            ends = np.append(ends[:-1][valid], ends[-1:])
+        matrix = vectors_from_arrow(array.values, width).rows
+        assert isinstance(matrix, np.ndarray)
+        return VectorColumn(VectorLists(ends, matrix), valid)
     flat = values_of(array.values)[ends[0] : ends[-1]]
     return VectorColumn(flat.reshape(-1, width), valid)
 
@@ -173,9 +188,27 @@ def concat_vectors(columns: Sequence[VectorColumn]) -> VectorColumn:
 def concat_rows(parts: Sequence[VectorRows]) -> VectorRows:
     """Vectors of one type one after another."""
     sparse = [part for part in parts if isinstance(part, SparseRows)]
-    if not sparse:
-        return np.concatenate([p for p in parts if isinstance(p, np.ndarray)])
-    return concat_sparse(sparse)
+    if sparse:
+        return concat_sparse(sparse)
+    lists = [part for part in parts if isinstance(part, VectorLists)]
+    if lists:
+        return concat_lists(lists)
+    return np.concatenate([p for p in parts if isinstance(p, np.ndarray)])
+
+
+def single_vectors(rows: VectorRows) -> Matrix | None:
+    """The vectors that are compared with each other; ``None`` where there is no matrix.
+
+    Of lists, those of every row end to end.
+    """
+    if isinstance(rows, VectorLists):
+        return rows.vectors
+    return rows if isinstance(rows, np.ndarray) else None
+
+
+def one_by_one(rows: VectorRows) -> VectorRows:
+    """The vectors that an index numbers: of lists, those of every row end to end."""
+    return rows.vectors if isinstance(rows, VectorLists) else rows
 
 
 def no_vectors(row: VectorRow, dim: int, n_nulls: int | None = None) -> VectorColumn:
@@ -183,6 +216,8 @@ def no_vectors(row: VectorRow, dim: int, n_nulls: int | None = None) -> VectorCo
     rows: VectorRows = SparseRows.empty()
     if row.numpy is not None:
         rows = np.empty((0, row.width(dim)), row.numpy)
+        if row.is_list:
+            rows = VectorLists(np.zeros(1, np.int64), rows)
     return VectorColumn(rows, None if n_nulls is None else np.zeros(n_nulls, np.bool_))
 
 

@@ -14,24 +14,31 @@ from elanus.distance.kernels import inverse_norms
 from elanus.distance.metrics import Floats, Metric
 from elanus.schema.columns import Offsets
 from elanus.schema.schema import FieldSchema
-from elanus.schema.sparse import SparseRows, concat_sparse
-from elanus.schema.vectors import VectorColumn, VectorRows
+from elanus.schema.vectors import (
+    Matrix,
+    VectorColumn,
+    VectorRows,
+    concat_rows,
+    no_vectors,
+    single_vectors,
+)
 
 
 class GrowingVectors:
     """The vectors of one field of a growing segment.
 
     A matrix is preallocated: its pages cost nothing until they are written. Sparse rows
-    are kept in chunks that are joined when they are read.
+    and lists of vectors are kept in chunks that are joined when they are read.
     """
 
     def __init__(self, field: FieldSchema, capacity_rows: int) -> None:
-        dtype = field.dtype.vector.numpy
-        self._matrix = (
-            None if dtype is None else np.empty((capacity_rows, field.width), dtype)
-        )
-        self._chunks: list[SparseRows] = []
-        self._joined = (0, SparseRows.empty())
+        dtype, is_list = field.vector.numpy, field.vector.is_list
+        self._matrix: Matrix | None = None
+        if dtype is not None and not is_list:
+            self._matrix = np.empty((capacity_rows, field.width), dtype)
+        self._chunks: list[VectorRows] = []
+        empty = no_vectors(field.vector, field.dim or 0).rows
+        self._joined: tuple[int, VectorRows] = (0, empty)
         # of a nullable field: which rows have a vector, and how many of the first i do
         self._valid: np.ndarray | None = None
         self._counts: np.ndarray | None = None
@@ -53,8 +60,7 @@ class GrowingVectors:
                 self._valid[start:end]
             )
         if self._matrix is None:
-            assert isinstance(column.rows, SparseRows)
-            self._chunks.append(concat_sparse([column.rows]))
+            self._chunks.append(concat_rows([column.rows]))
         else:
             self._matrix[first : first + len(column.rows)] = column.rows
 
@@ -79,13 +85,14 @@ class GrowingVectors:
         """The vectors of the first ``n_rows`` rows, ready to be compared."""
         rows = self._rows(self._n_vectors(n_rows))
         norms: Floats | None = None
-        if metric.row.normalises and isinstance(rows, np.ndarray):
+        vectors = single_vectors(rows)
+        if metric.row.normalises and vectors is not None:
             with self._lock:
                 done = len(self._norms)
-                if done < len(rows):
-                    fresh = inverse_norms(rows[done:])
+                if done < len(vectors):
+                    fresh = inverse_norms(vectors[done:])
                     self._norms = np.concatenate([self._norms, fresh])
-                norms = self._norms[: len(rows)]
+                norms = self._norms[: len(vectors)]
         return block_of(rows, metric, norms)
 
     def _n_vectors(self, n_rows: int) -> int:
@@ -98,6 +105,6 @@ class GrowingVectors:
             n_joined, joined = self._joined
             if len(joined) < n_vectors:
                 n_chunks = len(self._chunks)
-                joined = concat_sparse([joined, *self._chunks[n_joined:n_chunks]])
+                joined = concat_rows([joined, *self._chunks[n_joined:n_chunks]])
                 self._joined = (n_chunks, joined)
         return joined[:n_vectors]

@@ -16,7 +16,7 @@ from elanus.index.base import VectorIndex
 from elanus.schema.arrays import values_of
 from elanus.schema.columns import Column, Offsets, absent, column_name
 from elanus.schema.schema import CollectionSchema
-from elanus.schema.vectors import VectorColumn, vectors_from_arrow
+from elanus.schema.vectors import VectorColumn, single_vectors, vectors_from_arrow
 from elanus.segment.attached import AttachedIndex
 from elanus.segment.base import Ranges
 from elanus.segment.decoded import DecodedBoxes, DecodedPaths
@@ -106,10 +106,11 @@ class SealedSegment:
         """See :class:`elanus.segment.base.Segment`."""
         rows = self.vectors(field_id, n_rows).rows
         norms: Floats | None = None
-        if metric.row.normalises and isinstance(rows, np.ndarray):
+        vectors = single_vectors(rows)
+        if metric.row.normalises and vectors is not None:
             norms = self._norms.get(field_id)
             if norms is None:
-                norms = self._norms[field_id] = inverse_norms(rows)
+                norms = self._norms[field_id] = inverse_norms(vectors)
         return block_of(rows, metric, norms)
 
     def take(self, field_id: int, offsets: Offsets) -> Column:

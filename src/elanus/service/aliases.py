@@ -5,7 +5,7 @@ from __future__ import annotations
 from elanus.database import aliases
 from elanus.database.aliases import collection_of_alias
 from elanus.errors import CollectionNotFound
-from elanus.schema.check import check_alias, check_collection_name
+from elanus.schema.names import check_alias, check_collection_name
 from elanus.service import requests as r
 from elanus.service.core import Core
 from elanus.service.replies import AliasInfo, AliasList, Done

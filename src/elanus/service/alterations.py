@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from elanus.database.alteration import (
     add_field,
+    add_struct,
     alter,
     drop_field,
+    drop_struct,
     with_dynamic,
     without_field,
 )
@@ -21,8 +23,8 @@ from elanus.errors import (
     MissingParameter,
     UnsupportedOperation,
 )
-from elanus.schema.check import RESERVED_NAMES
-from elanus.schema.schema import CollectionSchema, FieldSchema
+from elanus.schema.names import RESERVED_NAMES
+from elanus.schema.schema import CollectionSchema, FieldSchema, StructSchema
 from elanus.service import requests_alter as r
 from elanus.service.altered_field import altered_field, cleared_field
 from elanus.service.altered_properties import (
@@ -135,6 +137,18 @@ def add_collection_field(core: Core, request: r.AddCollectionField) -> Done:
     return DONE
 
 
+def add_collection_struct(core: Core, request: r.AddCollectionStruct) -> Done:
+    """Add a struct array; rows that are there are without it.
+
+    Raises: as :func:`add_collection_field`.
+    """
+    collection = _described(core, request)
+    for field in request.parts:
+        check_field_warmup(field)
+    add_struct(core.database, collection, request.struct, request.parts)
+    return DONE
+
+
 def add_to_schema(core: Core, request: r.AddToSchema) -> Done:
     """Add a field; functions cannot be added.
 
@@ -167,6 +181,10 @@ def drop_from_schema(core: Core, request: r.DropFromSchema) -> Done:
     collection = _described(core, request)
     if request.function:
         raise InvalidParameter(f"function not found: {request.function}")
+    struct = _struct_to_drop(collection.schema, request)
+    if struct is not None:
+        drop_struct(core.database, collection, struct.name)
+        return DONE
     field = _field_to_drop(collection.schema, request)
     if collection.definition.properties.get(TTL_FIELD) == field.name:
         raise InvalidParameter(
@@ -192,6 +210,15 @@ def _described(core: Core, request: CollectionRequest) -> Collection:
         return core.collection(request)
     except CollectionNotFound as error:
         raise CollectionUnknown(request.collection, request.database) from error
+
+
+def _struct_to_drop(
+    schema: CollectionSchema, request: r.DropFromSchema
+) -> StructSchema | None:
+    if request.field:
+        return schema.struct_by_name.get(request.field)
+    numbered = {struct.id: struct for struct in schema.structs}
+    return numbered.get(request.field_id)
 
 
 def _field_to_drop(schema: CollectionSchema, request: r.DropFromSchema) -> FieldSchema:

@@ -26,7 +26,7 @@ from elanus.errors import (
     ResourcesInsufficient,
 )
 from elanus.schema import limits
-from elanus.schema.check import check_collection_name
+from elanus.schema.names import check_collection_name
 from elanus.schema.schema import CollectionSchema
 from elanus.service import requests as r
 from elanus.service.altered_properties import consistency_level
@@ -300,7 +300,8 @@ def fields_to_load(collection: Collection, options: r.LoadOptions) -> tuple[str,
     bare = [
         vector.name
         for vector in definition.schema.vectors
-        if vector.id not in definition.indexes and (not fields or vector.name in fields)
+        if vector.id not in definition.indexes
+        and (not fields or vector.name in fields or vector.struct in fields)
     ]
     if bare:
         raise InvalidParameter(
@@ -314,14 +315,15 @@ def _named_fields(schema: CollectionSchema, names: tuple[str, ...]) -> tuple[str
     if not names:
         return ()
     for name in names:
-        if name not in schema.by_name:
+        if name not in schema.by_name and name not in schema.parts:
             raise InvalidParameter(
                 f"failed to get field schema by name: fieldName({name}) not found"
             )
     listed = f"load field list [{' '.join(names)}] does not contain"
     if schema.primary.name not in names:
         raise InvalidParameter(f"{listed} primary key field {schema.primary.name}")
-    if not any(schema.by_name[name].is_vector for name in names):
+    chosen = [f for f in schema.fields if f.name in names or f.struct in names]
+    if not any(field.is_vector for field in chosen):
         raise InvalidParameter(f"{listed} vector field")
     for field in schema.fields:
         if field.name in names:

@@ -13,7 +13,7 @@ import numpy as np
 from elanus.errors import InvalidParameter
 from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
-from elanus.schema.vectors import VectorColumn
+from elanus.schema.vectors import VectorColumn, single_vectors
 from elanus.service.requests import ColumnData, Insert
 
 # Clients send lists of numbers as float32, whatever the field keeps of them.
@@ -157,8 +157,8 @@ def _check_rows(field: FieldSchema, column: ColumnData, n_rows: int) -> None:
 
 
 def _check_dim(field: FieldSchema, slot: str, column: VectorColumn) -> None:
-    rows = column.rows
-    if not slot or not isinstance(rows, np.ndarray):
+    rows = single_vectors(column.rows)
+    if not slot or rows is None or not len(rows):
         return
     per_value = 8 if rows.dtype == np.uint8 else 1
     dim = rows.shape[1] * per_value

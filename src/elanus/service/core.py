@@ -13,7 +13,7 @@ from typing import Any
 from elanus.database.database import Database
 from elanus.engine.collection import Collection
 from elanus.errors import CollectionNotFound
-from elanus.schema.check import check_collection_name
+from elanus.schema.names import check_collection_name
 from elanus.service.compactions import Compactions
 from elanus.service.cursors import Cursors
 from elanus.service.remembered import Remembered

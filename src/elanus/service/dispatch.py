@@ -74,6 +74,7 @@ OPERATIONS: dict[type[Request], Operation] = {
     ra.AlterCollectionField: alterations.alter_collection_field,
     ra.AlterIndex: altered_index.alter_index,
     ra.AddCollectionField: alterations.add_collection_field,
+    ra.AddCollectionStruct: alterations.add_collection_struct,
     ra.AddToSchema: alterations.add_to_schema,
     ra.DropFromSchema: alterations.drop_from_schema,
     ra.AlterSchemaByNothing: alterations.alter_schema_by_nothing,

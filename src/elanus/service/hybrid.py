@@ -12,11 +12,12 @@ from elanus.errors import InvalidParameter
 from elanus.schema import limits
 from elanus.service.core import Core
 from elanus.service.output import COUNT, columns_of, shape_of
+from elanus.service.queries import queries_of
 from elanus.service.rankers import ranker_of, scorer_of
 from elanus.service.reading import session_ts, without_growing
 from elanus.service.replies import SearchReply
 from elanus.service.requests import HybridOptions, HybridSearch, Search
-from elanus.service.search import group_columns, queries_of, skips_growing
+from elanus.service.search import group_columns, skips_growing
 from elanus.service.search_plan import find_plan, with_filter
 
 _WINDOW = "invalid max query result window"
@@ -109,7 +110,7 @@ def _searched(
 ) -> list[SearchHits]:
     """What each search finds, all in rows of one version."""
     queries = [
-        queries_of(collection, version, plan.field, search)
+        queries_of(collection, version, plan, search)
         for plan, search in zip(fusion.paths, searches, strict=True)
     ]
     if len({len(vectors) for vectors in queries}) > 1:

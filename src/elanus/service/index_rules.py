@@ -38,6 +38,8 @@ _NOT_BUILT: dict[str, frozenset[DataType]] = {
 }
 
 Params = Mapping[str, Any]
+_TOKENS = "tokenann"
+_STRATEGIES = ("emb_list_", "muvera_", "lemur_")
 
 
 def vector_index(
@@ -49,12 +51,12 @@ def vector_index(
         InvalidParameter: the kind, metric or a parameter does not fit.
         UnsupportedOperation: Milvus has such a kind, Elanus does not.
     """
+    if field.is_vector_list:
+        return _list_index(name, field, kind_name, metric, params)
     is_scalar_kind = kind_name in _SCALAR_KINDS and kind_name not in ("", AUTOINDEX)
     is_not_built = kind_name in _NOT_BUILT
     if is_scalar_kind or (is_not_built and field.dtype not in _NOT_BUILT[kind_name]):
-        raise InvalidParameter(
-            f"data type {field.dtype.row.name} can't build with this index {kind_name}"
-        )
+        raise _not_for(field, kind_name)
     if is_not_built:
         raise UnsupportedOperation(f"index type {kind_name}")
     kind = index_kind(kind_name)
@@ -62,10 +64,56 @@ def vector_index(
         raise InvalidParameter(
             "metric type not set for vector index", expected=_VALID, actual=_INVALID
         )
-    chosen = Metric.from_name(metric, field.dtype, field.dtype.vector.metrics[0])
+    chosen = Metric.from_name(metric, field.dtype, field.vector.metrics[0])
     kind = index_kind_for(kind_name, field.dtype)
     kind.resolve(dict(params), 0, field.dim or 0)
     return IndexDefinition(name, field.id, kind.name, chosen.value, dict(params))
+
+
+def _list_index(
+    name: str, field: FieldSchema, kind_name: str, metric: str, params: Params
+) -> IndexDefinition:
+    """The index of lists of vectors: checked, kept and told, never built.
+
+    Its metric says what is compared: lists with lists, or vectors one by one.
+    """
+    kind_name = kind_name or AUTOINDEX
+    dtype = field.vector_type
+    taken = _NOT_BUILT.get(kind_name) or TAKEN.get(kind_name, frozenset({dtype}))
+    if kind_name == "HNSW":
+        taken |= {DataType.BINARY_VECTOR}
+    is_known = kind_name in KINDS or kind_name in _NOT_BUILT
+    if kind_name in _SCALAR_KINDS and kind_name != AUTOINDEX:
+        raise _not_for(field, kind_name)
+    if not is_known:
+        index_kind(kind_name)  # says that there is none
+    if dtype not in taken:
+        raise _not_for(field, kind_name)
+    if not metric and kind_name != AUTOINDEX:
+        raise InvalidParameter(
+            "metric type not set for vector index", expected=_VALID, actual=_INVALID
+        )
+    default = field.vector.metrics[0]
+    chosen = Metric.from_name(metric, dtype, default, of_lists=True)
+    if kind_name in KINDS:
+        index_kind(kind_name).resolve(_without_strategy(params), 0, field.dim or 0)
+    strategy = str(params.get("emb_list_strategy", _TOKENS))
+    if kind_name == "DISKANN" and strategy != _TOKENS:
+        raise InvalidParameter("DiskANN only supports TokenANN strategy")
+    return IndexDefinition(
+        name, field.id, kind_name, chosen.value, dict(params), is_scanned=True
+    )
+
+
+def _without_strategy(params: Params) -> dict[str, Any]:
+    """Build parameters without those that say how lists are made single vectors."""
+    return {k: v for k, v in params.items() if not k.startswith(_STRATEGIES)}
+
+
+def _not_for(field: FieldSchema, kind_name: str) -> InvalidParameter:
+    return InvalidParameter(
+        f"data type {field.dtype.row.name} can't build with this index {kind_name}"
+    )
 
 
 def scalar_index(
@@ -77,9 +125,7 @@ def scalar_index(
         InvalidParameter, MissingParameter: the kind does not fit the field.
     """
     if kind_name in KINDS and kind_name != AUTOINDEX:
-        raise InvalidParameter(
-            f"data type {field.dtype.row.name} can't build with this index {kind_name}"
-        )
+        raise _not_for(field, kind_name)
     if field.dtype is DataType.TEXT:
         raise InvalidParameter("TEXT field does not support user-created scalar index")
     if field.dtype is DataType.JSON:
@@ -105,7 +151,10 @@ def _inverted(field: FieldSchema, params: Params) -> None:
 
 
 def _sorted(field: FieldSchema, params: Params) -> None:
-    if not (field.dtype.is_numeric or field.dtype is DataType.VARCHAR):
+    indexed = field.dtype
+    if field.struct and field.element_type is not None:
+        indexed = field.element_type
+    if not (indexed.is_numeric or indexed is DataType.VARCHAR):
         raise InvalidParameter(
             f"STL_SORT are only supported on numeric, varchar or timestamptz field, "
             f"got {field.dtype.row.name}"

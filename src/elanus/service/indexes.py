@@ -11,7 +11,7 @@ from elanus.engine.collection import Collection
 from elanus.engine.definition import IndexDefinition
 from elanus.errors import IndexAmbiguous, IndexNotFound, InvalidParameter
 from elanus.schema import limits
-from elanus.schema.check import check_index_name
+from elanus.schema.names import check_index_name
 from elanus.schema.schema import DYNAMIC_FIELD, FieldSchema
 from elanus.service import requests as r
 from elanus.service.core import Core

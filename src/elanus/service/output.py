@@ -15,10 +15,15 @@ from elanus.errors import InvalidParameter
 from elanus.schema.arrays import array_of_texts
 from elanus.schema.codecs import shown
 from elanus.schema.columns import Column, Offsets
-from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
+from elanus.schema.schema import (
+    DYNAMIC_FIELD,
+    CollectionSchema,
+    FieldSchema,
+    StructSchema,
+)
 from elanus.schema.types import DataType
 from elanus.schema.vectors import no_vectors
-from elanus.service.replies import OutputColumn
+from elanus.service.replies import AnyColumn, OutputColumn, StructColumn
 
 COUNT = "count(*)"
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -31,6 +36,7 @@ class Shape:
 
     Attributes:
         fields: one column each.
+        structs: those that come, each with the fields asked for.
         dynamic: the ``$meta`` field, if its column comes too.
         keys: what of ``$meta`` is shown; ``None`` for all of it.
         names: what the client is told: fields and keys, in the order asked for.
@@ -40,6 +46,7 @@ class Shape:
     dynamic: FieldSchema | None
     keys: tuple[str, ...] | None
     names: tuple[str, ...]
+    structs: tuple[tuple[StructSchema, tuple[FieldSchema, ...]], ...] = ()
 
 
 class _Same:
@@ -76,20 +83,30 @@ def _shape_of(same: _Same, names: tuple[str, ...], with_key: bool) -> Shape:
     schema = same.value
     fields: dict[str, FieldSchema] = {}
     keys: dict[str, str] = {}
+    parts: dict[str, FieldSchema] = {}
     wants_all = False
     for name in names:
         if name == "*":
-            fields.update((field.name, field) for field in schema.visible)
+            fields.update((field.name, field) for field in schema.plain)
+            parts.update((f.name, f) for f in schema.visible if f.struct)
             wants_all = wants_all or schema.dynamic is not None
+        elif name in schema.parts:
+            parts.update((f.name, f) for f in schema.parts[name])
+        elif name in schema.by_name and schema.by_name[name].struct:
+            parts[name] = schema.by_name[name]
         elif name == DYNAMIC_FIELD and schema.dynamic is not None:
             wants_all = True
         elif name in schema.by_name:
             fields[name] = schema.by_name[name]
         else:
             keys[name] = _dynamic_key(schema, name)
-    told = [n for n in dict.fromkeys(names) if n in fields or n in keys]
+    structs = _chosen_structs(schema, parts)
+    whole = {name: schema.by_name[name].struct for name in parts}
+    asked = dict.fromkeys(whole.get(name, name) for name in names)
+    shown = (*fields, *(struct.name for struct, _ in structs))
+    told = [n for n in asked if n in shown or n in keys]
     if "*" in names:
-        told = [*fields, *(n for n in told if n not in fields)]
+        told = [*shown, *(n for n in told if n not in shown)]
     if wants_all:  # told the keys, a client would show only those
         told = [*(n for n in told if n not in keys), DYNAMIC_FIELD]
     primary = schema.primary
@@ -101,7 +118,19 @@ def _shape_of(same: _Same, names: tuple[str, ...], with_key: bool) -> Shape:
         schema.dynamic if wants_all or keys else None,
         None if wants_all else tuple(keys.values()),
         tuple(told),
+        structs,
     )
+
+
+def _chosen_structs(
+    schema: CollectionSchema, parts: dict[str, FieldSchema]
+) -> tuple[tuple[StructSchema, tuple[FieldSchema, ...]], ...]:
+    """The structs that have one of these fields, in order, with those fields."""
+    chosen = (
+        (struct, tuple(f for f in schema.parts[struct.name] if f.name in parts))
+        for struct in schema.structs
+    )
+    return tuple((struct, fields) for struct, fields in chosen if fields)
 
 
 def _dynamic_key(schema: CollectionSchema, name: str) -> str:
@@ -120,7 +149,7 @@ def columns_of(
     parts: Offsets | None,
     offsets: Offsets,
     shape: Shape,
-) -> tuple[OutputColumn, ...]:
+) -> tuple[AnyColumn, ...]:
     """The columns of rows of several segments, in the order of the rows.
 
     Args:
@@ -130,7 +159,7 @@ def columns_of(
     Raises:
         CorruptionError: a column file is damaged; the message names it.
     """
-    columns = [
+    columns: list[AnyColumn] = [
         OutputColumn.of(field, shown(field, _values(views, parts, offsets, field)))
         for field in shape.fields
     ]
@@ -146,6 +175,12 @@ def columns_of(
                 is_dynamic=True,
             )
         )
+    for struct, fields in shape.structs:
+        parts_of = tuple(
+            OutputColumn.of(field, _values(views, parts, offsets, field))
+            for field in fields
+        )
+        columns.append(StructColumn(struct.name, parts_of, struct.id))
     return tuple(columns)
 
 
@@ -158,7 +193,7 @@ def _values(
     if len(offsets):
         return gather(views, parts, offsets, field.id)
     if field.is_vector:
-        return no_vectors(field.dtype.vector, field.dim or 0)
+        return no_vectors(field.vector, field.dim or 0)
     return pa.nulls(0, field.arrow_type)
 
 

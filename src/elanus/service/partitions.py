@@ -8,7 +8,7 @@ from elanus.database.loading import release_partitions as release_some
 from elanus.engine.collection import Collection
 from elanus.engine.definition import DEFAULT_PARTITION, CollectionDefinition
 from elanus.errors import InvalidParameter
-from elanus.schema.check import check_partition_name
+from elanus.schema.names import check_partition_name
 from elanus.service import requests as r
 from elanus.service.collections import (
     check_replicas,

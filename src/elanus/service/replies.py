@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from elanus.schema.columns import Column, Floats
+from elanus.schema.columns import Column, Floats, Offsets
 from elanus.schema.schema import CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
 
@@ -330,7 +331,7 @@ class OutputColumn:
     def of(cls, field: FieldSchema, values: Column) -> OutputColumn:
         """A field's own column."""
         return cls(
-            field.name,
+            field.part,
             field.dtype,
             values,
             element_type=field.element_type,
@@ -339,6 +340,18 @@ class OutputColumn:
             is_dynamic=field.is_dynamic,
             is_nullable=field.nullable and field.default is None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class StructColumn:
+    """A struct array of an answer: columns of its fields, or of some of them."""
+
+    name: str
+    parts: tuple[OutputColumn, ...]
+    field_id: int = 0
+
+
+AnyColumn: TypeAlias = OutputColumn | StructColumn
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +367,7 @@ class SearchReply(Reply):
         iterator_token, iterator_bound: place of a walk; ``None`` outside of one.
         costs: what the client is told under ``extra_info``.
         group_columns: what the rows are grouped by, if they are.
+        elements: which element of its row each hit is, where those are searched.
     """
 
     collection: str
@@ -361,13 +375,14 @@ class SearchReply(Reply):
     counts: npt.NDArray[np.int64]
     keys: pa.Array | npt.NDArray[np.int64]
     scores: Floats
-    columns: tuple[OutputColumn, ...]
+    columns: tuple[AnyColumn, ...]
     output_fields: tuple[str, ...]
     session_ts: int
     iterator_token: str | None = None
     iterator_bound: float = 0.0
     costs: Mapping[str, str] = field(default_factory=dict)
     group_columns: tuple[OutputColumn, ...] = ()
+    elements: Offsets | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,14 +392,16 @@ class QueryReply(Reply):
     Attributes:
         output_fields: names asked for, after expansion; dynamic keys as they are.
         session_ts: hybrid timestamp of the rows seen.
+        elements: the elements of each row that match, where those are asked for.
     """
 
     collection: str
     primary_name: str
-    columns: tuple[OutputColumn, ...]
+    columns: tuple[AnyColumn, ...]
     output_fields: tuple[str, ...]
     session_ts: int
     costs: Mapping[str, str] = field(default_factory=dict)
+    elements: tuple[Offsets, ...] | None = None
 
 
 # --- flush, compaction, segments ----------------------------------------------------

@@ -38,6 +38,7 @@ class ColumnData:
         slot: the kind of payload ("long_data", "float_vector"); empty when absent.
         values: a scalar column as an Arrow array with its nulls in place; JSON as text
             (binary); ``None`` for a payload that has no column form.
+        parts: of a struct array, the columns of its fields.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ColumnData:
     slot: str
     values: pa.Array | VectorColumn | None
     is_dynamic: bool = False
+    parts: tuple[ColumnData, ...] = ()
 
     @property
     def n_rows(self) -> int:

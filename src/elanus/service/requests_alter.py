@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from elanus.schema.schema import FieldSchema
+from elanus.schema.schema import FieldSchema, StructSchema
 from elanus.service.requests import CollectionRequest
 
 
@@ -40,6 +40,14 @@ class AddCollectionField(CollectionRequest):
     """Add a field, as declared."""
 
     field: FieldSchema
+
+
+@dataclass(frozen=True, slots=True)
+class AddCollectionStruct(CollectionRequest):
+    """Add a struct array and its fields, as declared."""
+
+    struct: StructSchema
+    parts: tuple[FieldSchema, ...]
 
 
 @dataclass(frozen=True, slots=True)

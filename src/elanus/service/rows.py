@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from elanus.engine.collection import Collection
 from elanus.engine.definition import DEFAULT_PARTITION
-from elanus.errors import CollectionNotLoaded, SchemaMismatch
-from elanus.schema.check import check_partition_name
+from elanus.errors import CollectionNotLoaded, InvalidParameter, SchemaMismatch
+from elanus.schema.names import check_partition_name
 from elanus.service import requests as r
 from elanus.service.columns import checked_columns
 from elanus.service.core import Core
 from elanus.service.field_ops import checked_ops
 from elanus.service.reading import partitions_to_read
 from elanus.service.replies import Mutation
+from elanus.service.struct_columns import without_structs
 
 
 def insert(core: Core, request: r.Insert) -> Mutation:
@@ -22,6 +25,7 @@ def insert(core: Core, request: r.Insert) -> Mutation:
         RateLimited, DiskFull, ReadOnlyError, StorageError, UnknownOutcome.
     """
     collection = _writable(core, request)
+    request = _without_structs(collection, request)
     columns = checked_columns(
         collection.schema,
         request,
@@ -41,7 +45,8 @@ def upsert(core: Core, request: r.Upsert) -> Mutation:
     collection = _writable(core, request)
     if request.is_partial or any(operation for _, operation in request.field_ops):
         return _update(collection, request)
-    columns = checked_columns(collection.schema, request, upsert=True)
+    written = _without_structs(collection, request)
+    columns = checked_columns(collection.schema, written, upsert=True)
     keys, outcome = collection.upsert(columns, _partition(collection, request))
     n_rows = len(keys)
     return Mutation(keys, outcome.ts, n_rows, n_rows, n_rows)
@@ -50,6 +55,10 @@ def upsert(core: Core, request: r.Upsert) -> Mutation:
 def _update(collection: Collection, request: r.Upsert) -> Mutation:
     """Change the columns that a request brings."""
     definition = collection.definition
+    if definition.schema.structs:
+        raise InvalidParameter(
+            "partial upsert is not supported for collections with struct array fields"
+        )
     ops = checked_ops(definition.schema, request)
     columns = checked_columns(definition.schema, request, upsert=True, is_partial=True)
     names: tuple[str, ...] = ()
@@ -68,6 +77,11 @@ def _writable(core: Core, request: r.Insert) -> Collection:
     if known and known != collection.definition.updated_ts:
         raise SchemaMismatch(collection.definition.name)
     return collection
+
+
+def _without_structs(collection: Collection, request: r.Insert) -> r.Insert:
+    columns = without_structs(collection.schema, request.columns)
+    return request if columns is request.columns else replace(request, columns=columns)
 
 
 def _partition(collection: Collection, request: r.PartitionRequest) -> str:

@@ -11,35 +11,19 @@ import numpy as np
 from elanus.engine.collection import Collection
 from elanus.engine.read.group_plan import GroupBy
 from elanus.engine.read.grouping import group_values
-from elanus.engine.read.plan import QueryRequest, SearchPlan
+from elanus.engine.read.plan import SearchPlan
 from elanus.engine.read.search import SearchHits
 from elanus.engine.version import Version
-from elanus.errors import InvalidParameter
-from elanus.schema import limits
-from elanus.schema.columns import Floats, from_arrow
-from elanus.schema.schema import FieldSchema
-from elanus.schema.types import DataType
-from elanus.schema.vector_codecs import query_rows
-from elanus.schema.vectors import VectorColumn, VectorRows, as_floats, no_vectors
+from elanus.schema.columns import Floats
+from elanus.schema.vectors import VectorRows
 from elanus.service.core import Core
 from elanus.service.output import Shape, columns_of
+from elanus.service.queries import queries_of
 from elanus.service.reading import session_ts, version_at, without_growing
 from elanus.service.replies import OutputColumn, SearchReply
-from elanus.service.requests import Queries, Search, SearchOptions
+from elanus.service.requests import Search, SearchOptions
 from elanus.service.search_iterator import Walk, next_batch
 from elanus.service.search_plan import find_plan, with_filter
-
-_PLACEHOLDERS = {
-    21: "VARCHAR",
-    100: "VECTOR_BINARY",
-    101: "VECTOR_FLOAT",
-    102: "VECTOR_FLOAT16",
-    103: "VECTOR_BFLOAT16",
-    104: "VECTOR_SPARSE_U32_F32",
-    105: "VECTOR_INT8",
-}
-# Clients send lists of numbers as float32, whatever the field keeps of them.
-_ROUNDED = (DataType.FLOAT16_VECTOR, DataType.BFLOAT16_VECTOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +129,7 @@ def prepare(core: Core, request: Search) -> Prepared:
     planned = find_plan(core, collection, request)
     plan = with_filter(planned, request)
     version = _version(collection, request)
-    queries = queries_of(collection, version, plan.field, request)
+    queries = queries_of(collection, version, plan, request)
     return Prepared(request, collection, version, plan, planned.shape, queries)
 
 
@@ -178,75 +162,3 @@ def skips_growing(options: SearchOptions) -> bool:
 
 def _is_true(params: Mapping[str, Any], key: str) -> bool:
     return str(params.get(key, "")).lower() == "true"
-
-
-def queries_of(
-    collection: Collection, version: Version, field: FieldSchema, request: Search
-) -> VectorRows:
-    """The query vectors of a search, as the field compares them.
-
-    Raises:
-        InvalidParameter: they do not fit the field.
-    """
-    if request.query_keys is not None:
-        queries = _rows_as_queries(collection, version, field, request)
-    else:
-        queries = _sent_vectors(field, request.queries)
-    nq = len(queries)
-    if not 0 < nq <= limits.NQ:
-        raise InvalidParameter(
-            f"nq [{nq}] is invalid, nq (number of search vector per search request) "
-            f"should be in range [1, {limits.NQ}], but got {nq}"
-        )
-    iterator = request.options.iterator
-    if iterator is not None and iterator.is_v2 and nq != 1:
-        raise InvalidParameter(
-            f"parse iterator v2 info failed: nq should be 1, but got {nq}"
-        )
-    return queries
-
-
-def _sent_vectors(field: FieldSchema, queries: Queries | None) -> VectorRows:
-    if queries is None or (queries.vectors is None and not queries.raw):
-        return no_vectors(field.dtype.vector, field.dim or 0).rows
-    number = queries.type_number
-    is_rounded = number == DataType.FLOAT_VECTOR and field.dtype in _ROUNDED
-    if queries.vectors is None or not (number == field.dtype or is_rounded):
-        raise InvalidParameter(
-            f"vector type must be the same, field {field.name} - type "
-            f"{_PLACEHOLDERS[field.dtype]}, search info type "
-            f"{_PLACEHOLDERS.get(number, str(number))}"
-        )
-    return query_rows(field, queries.vectors)
-
-
-def _rows_as_queries(
-    collection: Collection, version: Version, field: FieldSchema, request: Search
-) -> VectorRows:
-    """The vectors of the rows whose keys are the queries, in the order of the keys."""
-    wanted = request.query_keys
-    assert wanted is not None
-    table = collection.get(
-        version,
-        wanted,
-        QueryRequest(partitions=request.partitions, output_fields=(field.name,)),
-    )
-    keys = table.column(version.schema.primary.name).to_pylist()
-    row_by_key = {key: row for row, key in enumerate(keys)}
-    missing = [key for key in wanted.to_pylist() if key not in row_by_key]
-    if missing:
-        raise InvalidParameter(
-            f"some of the provided primary key IDs do not exist: missing IDs "
-            f"[{' '.join(map(str, missing))}]"
-        )
-    stored = from_arrow(table.column(field.name).combine_chunks(), field)
-    assert isinstance(stored, VectorColumn)
-    rows = [row_by_key[key] for key in wanted.to_pylist()]
-    chosen = stored.take(np.array(rows, np.int64))
-    if chosen.null_count:
-        raise InvalidParameter(
-            f"some of the provided primary key IDs have no vector in field {field.name}"
-        )
-    if not isinstance(chosen.rows, np.ndarray) or chosen.rows.dtype == np.uint8:
-        return chosen.rows
-    return np.ascontiguousarray(as_floats(chosen.rows))

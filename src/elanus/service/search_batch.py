@@ -11,9 +11,15 @@ import numpy.typing as npt
 from elanus.errors import ElanusError
 from elanus.schema.vectors import concat_rows
 from elanus.service.core import Core
-from elanus.service.replies import OutputColumn, SearchReply
+from elanus.service.queries import queries_of
+from elanus.service.replies import (
+    AnyColumn,
+    OutputColumn,
+    SearchReply,
+    StructColumn,
+)
 from elanus.service.requests import Search
-from elanus.service.search import Prepared, prepare, queries_of, run
+from elanus.service.search import Prepared, prepare, run
 from elanus.service.search_pieces import is_long
 
 
@@ -54,8 +60,7 @@ def search_together(
 
 
 def _company(first: Prepared, request: Search) -> Prepared:
-    plan = first.plan
-    queries = queries_of(first.collection, first.version, plan.field, request)
+    queries = queries_of(first.collection, first.version, first.plan, request)
     return replace(first, request=request, queries=queries)
 
 
@@ -85,12 +90,20 @@ def _part(
         counts=counts,
         keys=whole.keys[start:end],
         scores=whole.scores[start:end],
-        columns=_rows(whole.columns, start, end),
-        group_columns=_rows(whole.group_columns, start, end),
+        columns=tuple(_rows(column, start, end) for column in whole.columns),
+        group_columns=tuple(
+            _values(column, start, end) for column in whole.group_columns
+        ),
+        elements=None if whole.elements is None else whole.elements[start:end],
     )
 
 
-def _rows(
-    columns: tuple[OutputColumn, ...], start: int, end: int
-) -> tuple[OutputColumn, ...]:
-    return tuple(replace(column, values=column.values[start:end]) for column in columns)
+def _rows(column: AnyColumn, start: int, end: int) -> AnyColumn:
+    if isinstance(column, StructColumn):
+        parts = tuple(_values(part, start, end) for part in column.parts)
+        return replace(column, parts=parts)
+    return _values(column, start, end)
+
+
+def _values(column: OutputColumn, start: int, end: int) -> OutputColumn:
+    return replace(column, values=column.values[start:end])

@@ -71,6 +71,16 @@ class SearchPlan:
     order: tuple[SortKey, ...] = ()
     group: GroupBy | None = None
 
+    @property
+    def compares_lists(self) -> bool:
+        """Whether a query is a list of vectors, and so is what it is compared with."""
+        return self.metric.of_each is not self.metric
+
+    @property
+    def finds_elements(self) -> bool:
+        """Whether single vectors of a row's list are found, each for itself."""
+        return self.field.is_vector_list and not self.compares_lists
+
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
@@ -155,7 +165,7 @@ def plan_search(definition: CollectionDefinition, request: SearchRequest) -> Sea
         predicate=bind_filter(schema, request.filter, request.filter_params),
         partitions=_partition_ids(definition, request.partitions),
         params=parse_search_params(
-            "FLAT" if index is None else index.index_type,
+            "FLAT" if index is None or index.is_scanned else index.index_type,
             request.params or {},
             request.limit + request.offset,
         ),

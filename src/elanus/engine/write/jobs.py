@@ -22,6 +22,7 @@ from elanus.index.registry import index_kind
 from elanus.schema.arrays import values_of
 from elanus.schema.columns import Batch, Offsets, concat, take
 from elanus.schema.schema import CollectionSchema
+from elanus.schema.vectors import one_by_one
 from elanus.segment.files import SegmentMeta, SegmentRows, read_meta, write_segment
 from elanus.segment.sealed import SealedSegment
 from elanus.storage.checksums import checksum_file
@@ -180,7 +181,7 @@ def _run_build(
     path = store.local_path(main)
     path.parent.mkdir(parents=True, exist_ok=True)
     request = BuildRequest(
-        vectors=segment.vectors(job.field_id, segment.n_rows).rows,
+        vectors=one_by_one(segment.vectors(job.field_id, segment.n_rows).rows),
         metric=Metric(job.definition["metric"]),
         params=job.definition["params"],
         index_type=job.definition["index_type"],

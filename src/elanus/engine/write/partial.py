@@ -270,5 +270,5 @@ def _with_keys(field: FieldSchema, rows: PartialRows, found: _Found) -> Column:
 
 def _no_values(field: FieldSchema) -> Any:
     if field.is_vector:
-        return no_vectors(field.dtype.vector, field.dim or 0)
+        return no_vectors(field.vector, field.dim or 0)
     return pa.nulls(0, field.arrow_type)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from elanus.errors import InvalidParameter
 from elanus.server.grpc.messages import DecodeError, Message, message_class
-from elanus.server.grpc.schemas import field_from_message, unique
+from elanus.server.grpc.schemas import field_from_message, struct_from_message, unique
 from elanus.service import requests_alter as r
 from elanus.service.requests import Request
 
@@ -55,6 +55,18 @@ def add_collection_field(message: Message, database: str) -> Request:
         message.db_name or database,
         message.collection_name,
         field_from_message(field),
+    )
+
+
+def add_collection_struct_field(message: Message, database: str) -> Request:
+    """``AddCollectionStructFieldRequest``.
+
+    Raises:
+        InvalidParameter, UnsupportedOperation: the struct cannot be.
+    """
+    struct, parts = struct_from_message(message.struct_array_field_schema)
+    return r.AddCollectionStruct(
+        message.db_name or database, message.collection_name, struct, parts
     )
 
 

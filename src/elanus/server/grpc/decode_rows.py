@@ -18,17 +18,12 @@ from elanus.schema.arrays import array_of, array_of_bools, array_of_texts
 from elanus.schema.sparse import sparse_from_bytes
 from elanus.schema.types import TYPES, VectorRow
 from elanus.schema.vectors import VectorColumn, VectorRows
-from elanus.server.grpc.messages import Message, message_class
+from elanus.server.grpc.decode_lists import MAX_DIM, numbers, vector_lists
+from elanus.server.grpc.messages import Message
 from elanus.service.requests import ColumnData
-
-MAX_DIM = 1 << 20  # far beyond any limit; keeps sizes from overflowing
 
 _VECTORS = {row.vector.slot: row.vector for row in TYPES.values() if row.vector}
 _Valid = npt.NDArray[np.bool_]
-
-
-# protobuf 7 lets NumPy copy repeated numbers as memory; before, value by value.
-_HAS_ARRAYS = hasattr(message_class("schema.FloatArray")().data, "__array__")
 
 
 def column_from_message(message: Message) -> ColumnData:
@@ -52,26 +47,21 @@ def column_from_message(message: Message) -> ColumnData:
         if valid is not None:
             values = _spread(values, valid, name)
         return ColumnData(name, number, slot, values, is_dynamic=message.is_dynamic)
+    if kind == "struct_arrays":
+        inside = message.struct_arrays.fields
+        parts = tuple(column_from_message(part) for part in inside)
+        return ColumnData(name, number, kind, None, parts=parts)
     if kind == "vectors":
         slot = message.vectors.WhichOneof("data") or ""
+        if slot == "vector_array":
+            lists = vector_lists(message.vectors.vector_array, name)
+            return ColumnData(name, number, slot, _vector_column(lists, valid, name))
         vector = _VECTORS.get(slot)
         if vector is None:
             return ColumnData(name, number, slot, None if slot else _nothing(valid))
         rows = _vector_rows(message.vectors, vector, name)
         return ColumnData(name, number, slot, _vector_column(rows, valid, name))
     return ColumnData(name, number, kind or "", _nothing(valid))
-
-
-def numbers(message: Message, dtype: str) -> npt.NDArray[Any]:
-    """The values of a ``FloatArray``, ``LongArray`` and the like."""
-    data = message.data
-    if _HAS_ARRAYS:
-        return np.array(data, dtype)
-    if dtype in ("<f4", "<f8") and len(data):
-        packed = message.SerializeToString()
-        size = np.dtype(dtype).itemsize * len(data)
-        return np.frombuffer(packed, dtype, offset=len(packed) - size)
-    return np.fromiter(data, dtype, len(data))
 
 
 def keys_from_message(message: Message) -> pa.Array | None:

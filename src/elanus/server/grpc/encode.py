@@ -8,8 +8,9 @@ from functools import lru_cache
 import numpy as np
 
 from elanus.clock import physical_ms
+from elanus.schema.columns import Offsets
 from elanus.server.grpc import packed
-from elanus.server.grpc.encode_rows import column_bytes, keys_bytes
+from elanus.server.grpc.encode_rows import column_bytes, keys_bytes, long_array
 from elanus.server.grpc.messages import Message, message_class
 from elanus.server.grpc.schemas import message_from_schema, pairs
 from elanus.service import replies
@@ -336,6 +337,8 @@ def search(reply: replies.SearchReply) -> bytes:
     slot = 8 if len(reply.group_columns) == 1 else 17
     for column in reply.group_columns:
         parts.append(packed.delimited(slot, column_bytes(column)))
+    if reply.elements is not None:
+        parts.append(packed.delimited(15, long_array(reply.elements)))
     if reply.iterator_token is not None:
         bound = np.array([reply.iterator_bound], "<f4").tobytes()
         place = packed.text(1, reply.iterator_token) + b"\x15" + bound
@@ -360,8 +363,14 @@ def query(reply: replies.QueryReply) -> bytes:
             _names(reply.output_fields, 4),
             packed.number(5, reply.session_ts),
             packed.text(6, reply.primary_name),
+            *map(_element_indices, reply.elements or ()),
         )
     )
+
+
+def _element_indices(elements: Offsets) -> bytes:
+    """Which elements of one row match, as an ``ElementIndices``."""
+    return packed.delimited(7, packed.delimited(1, long_array(elements)))
 
 
 @lru_cache(maxsize=1024)

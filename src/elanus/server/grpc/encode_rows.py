@@ -7,6 +7,7 @@ the rows that are not null: this is how clients read replies, unlike requests.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,11 @@ import pyarrow.compute as pc
 from elanus.schema.arrays import values_of
 from elanus.schema.sparse import SparseRows, sparse_to_bytes
 from elanus.schema.types import TYPES, DataType
+from elanus.schema.vector_lists import VectorLists
 from elanus.schema.vectors import VectorColumn
 from elanus.server.grpc.messages import message_class
 from elanus.server.grpc.packed import delimited, number, text
-from elanus.service.replies import OutputColumn
+from elanus.service.replies import AnyColumn, OutputColumn, StructColumn
 
 # Field numbers of schema.proto.
 _TYPE, _NAME, _SCALARS, _VECTORS, _ID, _IS_DYNAMIC, _VALID = 1, 2, 3, 4, 5, 6, 7
@@ -41,6 +43,8 @@ _SCALAR_SLOTS = {
 }
 _VECTOR_FIELDS = message_class("schema.VectorField").DESCRIPTOR.fields_by_name
 _DIM = _VECTOR_FIELDS["dim"].number
+_VECTOR_ARRAY = _VECTOR_FIELDS["vector_array"].number
+_ARRAY_OF_STRUCT, _STRUCTS, _STRUCT_FIELDS, _ROWS = 200, 8, 1, 2
 _SLOT_NUMBERS = {
     row.vector.slot: _VECTOR_FIELDS[row.vector.slot].number
     for row in TYPES.values()
@@ -48,8 +52,10 @@ _SLOT_NUMBERS = {
 }
 
 
-def column_bytes(column: OutputColumn) -> bytes:
+def column_bytes(column: AnyColumn) -> bytes:
     """A column as a ``FieldData``."""
+    if isinstance(column, StructColumn):
+        return _struct(column)
     values = column.values
     if isinstance(values, VectorColumn):
         payload = delimited(_VECTORS, _vectors(column, values))
@@ -94,8 +100,46 @@ def long_array(values: npt.NDArray[Any]) -> bytes:
     return content
 
 
+def _struct(column: StructColumn) -> bytes:
+    """A struct array as a ``FieldData``: one in it for each of its fields."""
+    parts = (delimited(_STRUCT_FIELDS, column_bytes(part)) for part in column.parts)
+    return b"".join(
+        (
+            number(_TYPE, _ARRAY_OF_STRUCT),
+            text(_NAME, column.name),
+            delimited(_STRUCTS, b"".join(parts)),
+            number(_ID, column.field_id),
+        )
+    )
+
+
+def _vector_lists(column: OutputColumn, values: VectorColumn) -> bytes:
+    """A ``VectorField`` of lists: one of its own for each row, empty for a null."""
+    element, lists = column.element_type, values.rows
+    assert element is not None and isinstance(lists, VectorLists)
+    vector, dim = element.vector, number(_DIM, column.dim)
+    slot, vectors = _SLOT_NUMBERS[vector.slot], lists.vectors
+    content = vectors.tobytes()
+    ends = (lists.ends - lists.ends[0]) * vector.nbytes(column.dim)
+    is_float = vector.numpy == _FLOAT4
+    rows = []
+    for start, end in pairwise(ends.tolist()):
+        own = content[start:end]
+        row = delimited(slot, delimited(_DATA, own) if is_float else own)
+        rows.append(delimited(_ROWS, dim + row))
+    if values.valid is not None:
+        held, rows = iter(rows), []
+        empty = delimited(_ROWS, dim + delimited(slot, b""))
+        for is_valid in values.valid.tolist():
+            rows.append(next(held) if is_valid else empty)
+    array = b"".join((number(1, column.dim), *rows, number(3, element)))
+    return dim + delimited(_VECTOR_ARRAY, array)
+
+
 def _vectors(column: OutputColumn, values: VectorColumn) -> bytes:
     """A ``VectorField``, of the rows that have a vector."""
+    if isinstance(values.rows, VectorLists):
+        return _vector_lists(column, values)
     vector, rows = column.dtype.vector, values.rows
     if isinstance(rows, SparseRows):
         indices = rows.indices[rows.entries]

@@ -74,6 +74,9 @@ HANDLERS: dict[str, Handler] = {
     "AlterCollection": Handler(decode_alter.alter_collection, encode.done),
     "AlterCollectionField": Handler(decode_alter.alter_collection_field, encode.done),
     "AddCollectionField": Handler(decode_alter.add_collection_field, encode.done),
+    "AddCollectionStructField": Handler(
+        decode_alter.add_collection_struct_field, encode.done
+    ),
     "AlterCollectionSchema": Handler(
         decode_alter.alter_collection_schema, encode.altered_schema
     ),

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from elanus.errors import InvalidParameter, UnsupportedOperation
-from elanus.schema.schema import CollectionSchema, FieldSchema
+from elanus.schema.schema import (
+    CollectionSchema,
+    FieldSchema,
+    StructSchema,
+    part_name,
+)
 from elanus.schema.types import DataType
 from elanus.server.grpc.messages import Message, message_class
 
 _SIZES = ("dim", "max_length", "max_capacity")
 _STRING = 20
+_OF_ELEMENTS = (DataType.ARRAY, DataType.ARRAY_OF_VECTOR)
 # The name that messages give to the slot of a default value.
 _SLOT_NAME = {
     "bool_data": "DataType_Bool",
@@ -44,7 +50,6 @@ def schema_from_message(message: Message) -> DeclaredSchema:
     """
     features = {
         "functions": message.functions,
-        "struct array fields": message.struct_array_fields,
         "namespaces": message.enable_namespace,
         "external collections": message.external_source,
     }
@@ -52,8 +57,13 @@ def schema_from_message(message: Message) -> DeclaredSchema:
         if is_used:
             raise UnsupportedOperation(f"{feature} in collection {message.name}")
     fields = tuple(field_from_message(field) for field in message.fields)
+    structs = [struct_from_message(struct) for struct in message.struct_array_fields]
     return DeclaredSchema(
-        CollectionSchema(fields, description=message.description),
+        CollectionSchema(
+            (*fields, *(part for _, parts in structs for part in parts)),
+            description=message.description,
+            structs=tuple(struct for struct, _ in structs),
+        ),
         message.name,
         message.enable_dynamic_field,
     )
@@ -64,7 +74,11 @@ def message_from_schema(schema: CollectionSchema, name: str) -> Message:
     return message_class("schema.CollectionSchema")(
         name=name,
         description=schema.description,
-        fields=[_message_from_field(field) for field in schema.visible],
+        fields=[_message_from_field(field) for field in schema.plain],
+        struct_array_fields=[
+            _message_from_struct(struct, schema.parts[struct.name])
+            for struct in schema.structs
+        ],
         enable_dynamic_field=schema.dynamic is not None,
         version=schema.version,
     )
@@ -98,7 +112,7 @@ def field_from_message(message: Message) -> FieldSchema:
         UnsupportedOperation: it uses a feature that Elanus does not have.
     """
     dtype = _data_type(message.data_type, message.name)
-    element = message.element_type if dtype is DataType.ARRAY else 0
+    element = message.element_type if dtype in _OF_ELEMENTS else 0
     parameters = unique(message.type_params, "type param")
     return FieldSchema(
         name=message.name,
@@ -117,6 +131,29 @@ def field_from_message(message: Message) -> FieldSchema:
         max_capacity=_size(parameters.pop("max_capacity", None)),
         properties=parameters,
     )
+
+
+def struct_from_message(
+    message: Message,
+) -> tuple[StructSchema, tuple[FieldSchema, ...]]:
+    """A declared struct array and its fields, unchecked.
+
+    Raises: as :func:`field_from_message`.
+    """
+    parameters = unique(message.type_params, "type param")
+    struct = StructSchema(
+        name=message.name,
+        nullable=message.nullable,
+        max_capacity=_size(parameters.pop("max_capacity", None)),
+        description=message.description,
+        properties=parameters,
+    )
+    parts = []
+    for part in message.fields:
+        field = field_from_message(part)
+        name = part_name(message.name, field.name)
+        parts.append(replace(field, name=name, struct=message.name))
+    return struct, tuple(parts)
 
 
 def _size(text: str | None) -> int | None:
@@ -184,7 +221,7 @@ def _message_from_field(field: FieldSchema) -> Message:
     }
     message = message_class("schema.FieldSchema")(
         fieldID=field.id,
-        name=field.name,
+        name=field.part,
         is_primary_key=field.is_primary,
         description=field.description,
         data_type=int(field.dtype),
@@ -199,3 +236,16 @@ def _message_from_field(field: FieldSchema) -> Message:
         slot = field.dtype.row.default_slot
         setattr(message.default_value, slot, field.default)
     return message
+
+
+def _message_from_struct(
+    struct: StructSchema, parts: tuple[FieldSchema, ...]
+) -> Message:
+    """A stored struct array; like Milvus, without its own parameters."""
+    return message_class("schema.StructArrayFieldSchema")(
+        fieldID=struct.id,
+        name=struct.name,
+        description=struct.description,
+        fields=[_message_from_field(field) for field in parts],
+        nullable=struct.nullable,
+    )
