@@ -26,6 +26,7 @@ REMARKS = {
     "AlterCollectionField": "`max_length`, `max_capacity`, description, mmap, warmup",
     "AlterCollectionSchema": "adds and drops fields, drops structs; functions are "
     "refused (3000)",
+    "AlterDatabase": "properties are kept and told; only `timezone` has an effect",
     "AlterIndex": "kept and told: everything is mapped",
     "Connect": "every credential is accepted",
     "CreateCollection": "properties without effect here are kept and told; "

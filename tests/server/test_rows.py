@@ -169,13 +169,7 @@ def test_a_column_without_rows_keeps_its_kind(dtype: DataType) -> None:
         assert reply.vectors.WhichOneof("data") == dtype.vector.slot
         assert reply.vectors.dim == (1 if dtype.vector.is_sparse else 8)
     else:
-        assert (
-            reply.scalars.WhichOneof("data")
-            == {
-                **SLOT,
-                DataType.ARRAY: "array_data",
-            }[dtype]
-        )
+        assert reply.scalars.WhichOneof("data") == dtype.row.slot
 
 
 def test_older_protobuf_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ def add_field(core: Database, name: Named, field: FieldSchema) -> None:
     """
 
     def change(old: CollectionDefinition) -> CollectionDefinition:
-        added = check_added_field(field, old.schema, old.name)
+        added = check_added_field(field, old.schema, old.name, old.zone)
         return replace(old, schema=old.schema.with_field(added))
 
     alter(core, name, change)

@@ -28,11 +28,11 @@ TRIMMED: RecordKey = ("log", "trimmed")
 
 @dataclass(frozen=True, slots=True)
 class DatabaseEntry:
-    """One database; the default one needs no record.
+    """One database; the default one needs no record while it has no properties.
 
     Attributes:
         created_ts: hybrid timestamp; 0 for the default one.
-        properties: as given at creation.
+        properties: as given, to be told back.
     """
 
     id: int
@@ -110,10 +110,10 @@ def read_catalog(meta: MetaStore) -> Catalog:
     }
     if definitions.keys() != manifests.keys():
         raise CorruptionError("meta.db", "collections and manifests do not match")
-    databases = [DatabaseEntry(**data) for data in _bodies(meta, "database")]
+    stored = [DatabaseEntry(**data) for data in _bodies(meta, "database")]
+    databases = {entry.id: entry for entry in (DEFAULT_ENTRY, *stored)}
     aliases = [AliasEntry(**data) for data in _bodies(meta, "alias")]
-    known = {entry.id for entry in databases} | {DEFAULT_DATABASE_ID}
-    if not {d.database_id for d in definitions.values()} <= known:
+    if not {d.database_id for d in definitions.values()} <= databases.keys():
         raise CorruptionError("meta.db", "a collection is in no database")
     if not {alias.collection_id for alias in aliases} <= definitions.keys():
         raise CorruptionError("meta.db", "an alias stands for no collection")
@@ -124,7 +124,7 @@ def read_catalog(meta: MetaStore) -> Catalog:
         last_id=int(meta.get(*COUNTER) or b"0"),
         log_end=None if end is None else LogEnd.from_json(orjson.loads(end)),
         trimmed_seq=int(meta.get(*TRIMMED) or b"0"),
-        databases=(DEFAULT_ENTRY, *databases),
+        databases=tuple(databases.values()),
         aliases=tuple(aliases),
     )
 

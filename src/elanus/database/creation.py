@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from elanus.engine.definition import (
     DEFAULT_DATABASE,
     DEFAULT_KEYED_PARTITIONS,
     DEFAULT_PARTITION,
+    TIMEZONE,
     CollectionDefinition,
 )
+from elanus.schema.check import check_schema
 from elanus.schema.schema import CollectionSchema
+from elanus.schema.zones import UTC, check_zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,25 @@ class NewCollection:
         number = self.partitions or DEFAULT_KEYED_PARTITIONS
         return [f"{DEFAULT_PARTITION}_{i}" for i in range(number)]
 
+    def in_zone(self, zone: str | None) -> NewCollection:
+        """The same, in its database's time zone unless it names one itself."""
+        return replace(self, properties={TIMEZONE: zone or UTC, **self.properties})
+
+    def checked_schema(self) -> CollectionSchema:
+        """The schema as it will be stored.
+
+        Raises:
+            InvalidParameter, MissingParameter, FieldNameInvalid: a rule is broken.
+        """
+        zone = check_zone(self.properties.get(TIMEZONE, UTC))
+        return check_schema(self.schema, self.name, dynamic=self.dynamic, zone=zone)
+
     def matches(
         self, definition: CollectionDefinition, schema: CollectionSchema
     ) -> bool:
         """Whether an existing collection is what is to be created.
+
+        Its time zone must be among the properties here.
 
         Args:
             schema: this one's, checked and with ids.
@@ -55,7 +73,8 @@ class NewCollection:
             definition.schema == schema
             and definition.shards == self.shards
             and definition.consistency_level == self.consistency_level
-            and dict(definition.properties) == dict(self.properties)
+            and {TIMEZONE: definition.zone, **definition.properties}
+            == dict(self.properties)
             and (
                 schema.partition_key is None
                 or list(definition.partitions) == self.partition_names(schema)

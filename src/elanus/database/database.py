@@ -29,6 +29,7 @@ from elanus.engine.collection import Collection
 from elanus.engine.definition import (
     DEFAULT_DATABASE_ID,
     DEFAULT_PARTITION,
+    TIMEZONE,
     CollectionDefinition,
     IndexDefinition,
     LoadDefinition,
@@ -56,7 +57,6 @@ from elanus.errors import (
 )
 from elanus.heap import release_free_memory
 from elanus.schema import limits
-from elanus.schema.check import check_schema
 from elanus.schema.names import check_collection_name, check_partition_name
 from elanus.segment.sealed import SealedSegment
 from elanus.storage.manifest import Manifest
@@ -165,7 +165,9 @@ class Database:
         """
         self.need_writable()
         name = check_collection_name(new.name)
-        schema = check_schema(new.schema, name, dynamic=new.dynamic)
+        zone = self.directory.database(new.database).properties.get(TIMEZONE)
+        new = new.in_zone(zone)
+        schema = new.checked_schema()
         metrics = {
             schema.by_name[field].id: metric
             for field, metric in (new.metrics or {}).items()

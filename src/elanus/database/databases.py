@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from elanus.database.catalog import (
     DatabaseEntry,
@@ -14,6 +15,8 @@ from elanus.engine.definition import DEFAULT_DATABASE, DEFAULT_DATABASE_ID
 from elanus.errors import InvalidParameter, TooManyDatabases
 from elanus.schema import limits
 from elanus.schema.names import check_database_name
+
+Change = Callable[[Mapping[str, str]], Mapping[str, str]]
 
 
 def create_database(core: Database, name: str, properties: Mapping[str, str]) -> None:
@@ -36,6 +39,26 @@ def create_database(core: Database, name: str, properties: Mapping[str, str]) ->
         entry = DatabaseEntry(number, name, core.node.clock.next(), dict(properties))
         core.node.commit(database_record(entry))
         core.directory.add_database(entry)
+
+
+def alter_database(core: Database, name: str, change: Change) -> None:
+    """Give a database other properties.
+
+    Args:
+        change: from the properties as they are to those that shall be.
+
+    Raises:
+        DatabaseNotFound.
+        StorageError, DiskFull: nothing changed.
+    """
+    core.need_writable()
+    with core.ddl_lock:
+        old = core.directory.database(name)
+        new = replace(old, properties=change(old.properties))
+        if new == old:
+            return
+        core.node.commit(database_record(new))
+        core.directory.add_database(new)
 
 
 def drop_database(core: Database, name: str) -> None:

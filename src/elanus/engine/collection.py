@@ -42,6 +42,7 @@ from elanus.engine.write.records import Record
 from elanus.errors import ClosedError, InvalidParameter, QueryPlanError
 from elanus.expr.predicate import Predicate
 from elanus.schema.schema import CollectionSchema
+from elanus.schema.timestamptz import in_zone
 from elanus.schema.vectors import VectorRows
 
 CACHED_PLANS = 512
@@ -128,6 +129,7 @@ class Collection:
         Raises: as :meth:`insert`.
         """
         definition = self._definition
+        columns = in_zone(definition.schema, columns, definition.zone)
         rows = partial_rows(definition.schema, columns, ops)
         targets = definition.partitions_for(partition or DEFAULT_PARTITION)
 
@@ -152,7 +154,7 @@ class Collection:
         definition = self._definition
         record = rows_record(
             definition.schema,
-            columns,
+            in_zone(definition.schema, columns, definition.zone),
             self.node.clock,
             Writing(
                 definition.partitions_for(partition),
@@ -191,7 +193,7 @@ class Collection:
             InvalidParameter: it restricts nothing.
         """
         try:
-            predicate = bind_filter(self.schema, text, params)
+            predicate = bind_filter(self.schema, text, params, self._definition.zone)
         except QueryPlanError as error:
             raise QueryPlanError(_of_delete(str(error))) from error
         if predicate is None:

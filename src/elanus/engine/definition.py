@@ -13,12 +13,15 @@ import orjson
 
 from elanus.errors import InvalidParameter, PartitionNotFound
 from elanus.schema.schema import CollectionSchema, FieldSchema
+from elanus.schema.zones import UTC
 
 DEFAULT_PARTITION = "_default"
 DEFAULT_DATABASE = "default"
 DEFAULT_DATABASE_ID = 1
 DEFAULT_KEYED_PARTITIONS = 16
 TTL_SECONDS = "collection.ttl.seconds"
+TTL_FIELD = "ttl_field"
+TIMEZONE = "timezone"
 ALLOW_INSERT_AUTO_ID = "allow_insert_auto_id"
 # Indexes in name only: what they promise is an exact scan, or one of bits is quickest.
 _SCANS = frozenset(
@@ -191,6 +194,17 @@ class CollectionDefinition:
     def ttl_s(self) -> int:
         """Seconds after which rows are no longer seen; 0 for never."""
         return max(0, int(self.properties.get(TTL_SECONDS) or 0))
+
+    @property
+    def ttl_field(self) -> FieldSchema | None:
+        """The field of points in time up to which rows are seen, if there is one."""
+        name = self.properties.get(TTL_FIELD, "")
+        return self.schema.by_name.get(name)
+
+    @property
+    def zone(self) -> str:
+        """The time zone of points in time that name none."""
+        return self.properties.get(TIMEZONE) or UTC
 
     @property
     def takes_ids(self) -> bool:

@@ -20,6 +20,7 @@ from elanus.expr.bind_compare import (
     bind_range,
 )
 from elanus.expr.bind_functions import bind_call
+from elanus.expr.bind_times import bind_moment, bind_time_comparison, time_column
 from elanus.expr.constants import fold_arithmetic
 from elanus.expr.parser import parse
 from elanus.expr.refusal import Refusal
@@ -34,6 +35,7 @@ from elanus.expr.scope import (
 )
 from elanus.schema.schema import CollectionSchema
 from elanus.schema.types import DataType
+from elanus.schema.zones import UTC
 
 _COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
 _UNSUPPORTED = {
@@ -46,12 +48,16 @@ _UNSUPPORTED = {
 
 
 def compile_filter(
-    text: str, schema: CollectionSchema, params: Mapping[str, Any] | None = None
+    text: str,
+    schema: CollectionSchema,
+    params: Mapping[str, Any] | None = None,
+    zone: str = UTC,
 ) -> p.Predicate:
     """The predicate that a filter expression means for a collection.
 
     A blank text is true for every row. ``params`` holds the values of ``{name}``
-    templates: bool, int, float, str, or lists of these.
+    templates: bool, int, float, str, or lists of these; ``zone`` is that of points in
+    time that name none.
 
     Raises:
         QueryPlanError: the text does not parse, names an unknown field, or compares
@@ -60,7 +66,7 @@ def compile_filter(
     primary_id = schema.primary.id
     if not text or text.isspace():
         return p.Predicate(p.Always(True), primary_id)
-    scope = Scope(text, schema, params or {})
+    scope = Scope(text, schema, params or {}, zone)
     try:
         condition, factor = _whole(scope, bind(scope, parse(text)))
     except Refusal as refusal:
@@ -110,6 +116,9 @@ def bind(scope: Scope, tree: ast.Tree) -> Bound:
         return scope.constant(tree)
     if isinstance(tree, ast.IsNull):
         return _bind_is_null(scope, tree)
+    if isinstance(tree, (ast.Moment, ast.Interval)):
+        text = scope.source_of(tree)
+        raise Refusal(f"no viable alternative at input '{text}'")
     if isinstance(tree, ast.Call):
         return bind_call(scope, tree, [bind(scope, a) for a in tree.arguments])
     return _bind_list(scope, tree)
@@ -119,6 +128,8 @@ def _bind_binary(scope: Scope, tree: ast.Binary) -> Bound:
     op = tree.op
     if op in _UNSUPPORTED:
         raise Refusal(f"{_UNSUPPORTED[op]}: {scope.source_of(tree)}")
+    if op in _COMPARISONS and ast.Moment in (type(tree.left), type(tree.right)):
+        return bind_time_comparison(scope, tree)
     left = bind(scope, tree.left)
     if op in ("in", "not in"):
         return bind_in(scope, tree, left, bind(scope, tree.right))
@@ -151,6 +162,10 @@ def _bind_range(scope: Scope, tree: ast.Range) -> Bound:
     for name, end in (("lower", low), ("upper", high)):
         if isinstance(end, ast.Template):
             ends.append(scope.constant(end, f"the {name} value of expression"))
+            continue
+        if isinstance(end, ast.Moment):
+            time_column(scope, tree.subject)
+            ends.append(bind_moment(scope, end))
             continue
         bound = bind(scope, end)
         if not isinstance(bound, Const):

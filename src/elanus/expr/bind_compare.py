@@ -82,6 +82,8 @@ _FAMILY = {kind.row.name: kind.row.family for kind in DataType} | {
 
 def _comparable(left: str, right: str) -> bool:
     left_family, right_family = _FAMILY.get(left), _FAMILY.get(right)
+    if "time" in (left_family, right_family):
+        return {left_family, right_family} <= {"time", "integer"}
     if left_family == "json":
         return True
     if left_family not in ("bool", "integer", "string"):
@@ -122,7 +124,8 @@ def _compare_columns(left: Bound, op: str, right: Bound) -> p.Condition:
         raise Refusal("only comparison between two fields is supported")
     if isinstance(left, p.JsonPath) or isinstance(right, p.JsonPath):
         raise Refusal("two column comparison with JSON type is not supported")
-    if DataType.ARRAY in (left.dtype, right.dtype):
+    is_time = [side.dtype is DataType.TIMESTAMPTZ for side in (left, right)]
+    if DataType.ARRAY in (left.dtype, right.dtype) or is_time[0] != is_time[1]:
         raise Refusal(
             f"comparisons between {type_name(left)} and {type_name(right)} "
             "are not supported"
@@ -161,6 +164,7 @@ def _range_end(dtype: DataType, constant: Const) -> p.Value:
     fits = {
         "string": kind is DataType.VARCHAR,
         "integer": kind is DataType.INT64,
+        "time": kind is DataType.INT64,
         "floating": kind.is_numeric,
         "json": kind is DataType.VARCHAR or kind.is_numeric,
     }.get(dtype.row.family, False)
@@ -219,6 +223,7 @@ _EXACT_TYPES: dict[str, frozenset[type]] = {
     "string": frozenset((str,)),
     "bool": frozenset((bool,)),
     "integer": frozenset((int,)),
+    "time": frozenset((int,)),
 }
 
 

@@ -68,7 +68,7 @@ def cast(dtype: DataType, value: Value) -> Value:
     kind = type(value)
     if dtype is DataType.JSON:
         return value
-    if dtype.is_integer and kind is int:
+    if (dtype.is_integer or dtype is DataType.TIMESTAMPTZ) and kind is int:
         return value
     if dtype.is_floating and kind in (int, float):
         return round_to_float32(value) if dtype is DataType.FLOAT else float(value)

@@ -18,10 +18,12 @@ from elanus.expr.tree import (
     Binary,
     Call,
     ConstantList,
+    Interval,
     IsNull,
     List,
     Literal,
     Logical,
+    Moment,
     Name,
     Range,
     Span,
@@ -58,6 +60,10 @@ _SAME_WAY = {
     "<=": ("<", "<="),
     ">": (">", ">="),
     ">=": (">", ">="),
+}
+_TIMES: dict[str, type[Moment] | type[Interval]] = {
+    **dict.fromkeys(("ISO", "iso"), Moment),
+    **dict.fromkeys(("INTERVAL", "interval"), Interval),
 }
 _CONSTANT_KINDS = (t.INT, t.FLOAT, t.STRING, t.BOOL)
 
@@ -266,10 +272,11 @@ class _Parser:
         following = self.kinds[self.pos + 1]
         if following == "(":
             return self._call(start)
-        if following == t.STRING and self.texts[self.pos] in ("ISO", "iso"):
-            raise not_supported_yet("a timestamptz comparison")
-        if following == t.STRING and self.texts[self.pos] in ("INTERVAL", "interval"):
-            raise not_supported_yet("timestamptz arithmetic")
+        word = self.texts[self.pos]
+        if following == t.STRING and word in _TIMES:
+            self.pos += 2
+            text = t.string_value(self.texts[self.pos - 1])
+            return _TIMES[word](text, self._span(start))
         name = self._name()
         kind = self.kinds[self.pos]
         if kind in ("is null", "is not null"):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
+from elanus.expr.durations import Duration
 from elanus.expr.membership import Members
 from elanus.expr.tree import list_text, quoted
 from elanus.schema.types import DataType
@@ -104,7 +105,28 @@ class Arithmetic:
         return f"{self.operand} {self.op} {self.number!r}"
 
 
-Operand: TypeAlias = Column | JsonPath | Element | Length | Arithmetic
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A column of points in time, moved by months and perhaps more."""
+
+    column: Column
+    by: Duration
+
+    @property
+    def field_id(self) -> int:
+        """The field that is read."""
+        return self.column.field_id
+
+    @property
+    def dtype(self) -> DataType:
+        """Always Timestamptz."""
+        return DataType.TIMESTAMPTZ
+
+    def __str__(self) -> str:
+        return f"{self.column} {self.by}"
+
+
+Operand: TypeAlias = Column | JsonPath | Element | Length | Arithmetic | Moved
 
 
 # --- conditions ------------------------------------------------------------------

@@ -33,7 +33,7 @@ class Sampled:
 
 Bound: TypeAlias = Const | Sampled | p.Operand | p.Condition
 
-OPERANDS = (p.Column, p.JsonPath, p.Element, p.Length, p.Arithmetic)
+OPERANDS = (p.Column, p.JsonPath, p.Element, p.Length, p.Arithmetic, p.Moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Scope:
     text: str
     schema: CollectionSchema
     params: Mapping[str, Any]
+    zone: str
 
     def source_of(self, tree: Tree) -> str:
         """A part of the expression as written, for messages."""

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from elanus.errors import InternalError
 from elanus.expr import predicate as p
 from elanus.expr.boxes import Boxes
+from elanus.expr.durations import moved
 from elanus.expr.jsonpath import Kind, Path, PathColumn
 from elanus.expr.kleene import Bools, unknown_of, unpack_bits
 from elanus.schema.arrays import array_of, values_of
@@ -72,6 +73,10 @@ def read(source: ColumnSource, operand: p.Operand) -> Numbers | Strings:
         return _read_length(source, operand.array)
     if isinstance(operand, p.Arithmetic):
         return _calculate(source, operand)
+    if isinstance(operand, p.Moved):
+        moments = read(source, operand.column)
+        assert isinstance(moments, Numbers)
+        return Numbers(moved(moments.values, operand.by), moments.unknown)
     raise InternalError(f"no scalar operand: {operand}")
 
 

@@ -83,6 +83,28 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """``ISO '...'``: a point in time."""
+
+    text: str
+    span: Span = field(default=(0, 0), compare=False)
+
+    def __str__(self) -> str:
+        return f"ISO {quoted(self.text)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """``INTERVAL '...'``: a span of time."""
+
+    text: str
+    span: Span = field(default=(0, 0), compare=False)
+
+    def __str__(self) -> str:
+        return f"INTERVAL {quoted(self.text)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Unary:
     """``not``, ``exists``, ``-``, ``+`` or ``~`` of one operand."""
 
@@ -171,6 +193,8 @@ Tree: TypeAlias = (
     | List
     | Template
     | Name
+    | Moment
+    | Interval
     | Unary
     | IsNull
     | Binary

@@ -26,6 +26,7 @@ from elanus.schema.schema import (
     StructSchema,
 )
 from elanus.schema.types import DataType
+from elanus.schema.zones import UTC
 
 _CLUSTERING_TYPES = frozenset(
     {
@@ -41,9 +42,16 @@ _CLUSTERING_TYPES = frozenset(
 
 
 def check_schema(
-    schema: CollectionSchema, collection: str, *, dynamic: bool = False
+    schema: CollectionSchema,
+    collection: str,
+    *,
+    dynamic: bool = False,
+    zone: str = UTC,
 ) -> CollectionSchema:
     """The schema as it will be stored: names trimmed, ids given, ``$meta`` added.
+
+    Args:
+        zone: of default points in time that name none.
 
     Raises:
         InvalidParameter, MissingParameter, FieldNameInvalid: the first rule broken, in
@@ -75,8 +83,9 @@ def check_schema(
     _check_auto_id(plain)
     _check_partition_key(plain)
     _check_clustering_key(plain, collection)
-    checked = tuple(_check_field(f, collection) for f in plain)
-    structs, parts = check_structs(schema, partial(_check_field, collection=collection))
+    check_field = partial(_check_field, collection=collection, zone=zone)
+    checked = tuple(map(check_field, plain))
+    structs, parts = check_structs(schema, check_field)
     names = [*(f.name for f in checked), *(struct.name for struct in structs)]
     for name in names:
         if names.count(name) > 1:
@@ -150,9 +159,12 @@ def _check_clustering_key(fields: tuple[FieldSchema, ...], collection: str) -> N
 
 
 def check_added_field(
-    field: FieldSchema, schema: CollectionSchema, collection: str
+    field: FieldSchema, schema: CollectionSchema, collection: str, zone: str = UTC
 ) -> FieldSchema:
     """The field as it will be stored when it is added to a collection.
+
+    Args:
+        zone: of a default point in time that names none.
 
     Raises:
         InvalidParameter, MissingParameter, FieldNameInvalid: the first rule broken, in
@@ -196,7 +208,7 @@ def check_added_field(
         raise InvalidParameter(
             f"added field must be nullable, please check it, field name = {name}"
         )
-    checked = _check_field(field, collection)
+    checked = _check_field(field, collection, zone)
     if checked.name in schema.by_name or checked.name in schema.struct_by_name:
         raise InvalidParameter(f"duplicated field name {checked.name}")
     return checked
@@ -274,7 +286,8 @@ def check_added_struct(
             f"maximum vector field's number should be limited to {limits.VECTOR_FIELDS}"
         )
     alone = CollectionSchema(parts, structs=(struct,))
-    check_field = partial(_check_field, collection=collection)
+    # no field of a struct is a point in time
+    check_field = partial(_check_field, collection=collection, zone=UTC)
     structs, checked = check_structs(alone, check_field)
     name = structs[0].name
     if name in schema.by_name or name in schema.struct_by_name:
@@ -295,7 +308,7 @@ def check_dropped_struct(struct: StructSchema, schema: CollectionSchema) -> None
         )
 
 
-def _check_field(field: FieldSchema, collection: str) -> FieldSchema:
+def _check_field(field: FieldSchema, collection: str, zone: str) -> FieldSchema:
     field = replace(field, name=check_field_name(field.name))
     if field.is_vector_list and not field.struct:
         raise InvalidParameter(
@@ -315,7 +328,7 @@ def _check_field(field: FieldSchema, collection: str) -> FieldSchema:
         _check_max_length(field, collection)
     _check_nullable(field)
     if field.default is not None:
-        field = replace(field, default=_check_default(field))
+        field = replace(field, default=_check_default(field, zone))
     return field
 
 
@@ -412,7 +425,7 @@ def _check_default_length(field: FieldSchema) -> None:
         )
 
 
-def _check_default(field: FieldSchema) -> object:
+def _check_default(field: FieldSchema, zone: str) -> object:
     kind = field.dtype.row
     if field.is_primary:
         raise InvalidParameter(
@@ -424,6 +437,8 @@ def _check_default(field: FieldSchema) -> object:
             f"type not support default_value, type:{kind.name}, name:{field.name}"
         )
     _check_default_length(field)
+    if field.dtype is DataType.TIMESTAMPTZ:
+        return encode_default(field, field.default, zone)
     try:
         return encode_default(field, field.default)
     except RequestError as error:

@@ -23,9 +23,12 @@ from elanus.schema import limits
 from elanus.schema.arrays import array_of, array_of_plain, array_of_texts, values_of
 from elanus.schema.columns import Column, copied
 from elanus.schema.schema import FieldSchema
+from elanus.schema.time_texts import UnreadableTime, microseconds
+from elanus.schema.timestamptz import encode_times
 from elanus.schema.types import DataType
 from elanus.schema.vector_codecs import encode_vectors, not_a_number
 from elanus.schema.wkt import shown_geometries
+from elanus.schema.zones import UTC
 
 Codec = Callable[[FieldSchema, Any], Column]
 
@@ -42,11 +45,19 @@ def encode(field: FieldSchema, values: Any) -> Column:
     return CODECS[field.dtype.row.family](field, values)
 
 
-def encode_default(field: FieldSchema, value: Any) -> Any:
+def encode_default(field: FieldSchema, value: Any, zone: str = UTC) -> Any:
     """Check a default value and return it as the schema keeps it.
+
+    Args:
+        zone: of a point in time that names none; it comes back as microseconds.
 
     Raises: as :func:`encode`.
     """
+    if field.dtype is DataType.TIMESTAMPTZ and isinstance(value, str):
+        try:
+            return microseconds(value, zone)
+        except UnreadableTime as error:
+            raise InvalidParameter(error.reason) from None
     column = shown(field, encode(field, [value]))
     assert isinstance(column, pa.Array)
     return column[0].as_py()
@@ -333,6 +344,7 @@ CODECS: dict[str, Codec] = {
     "floating": _encode_floating,
     "string": _encode_string,
     "text": _encode_string,
+    "time": encode_times,
     "json": _encode_json,
     "geometry": _encode_geometry,
     "array": _encode_array,

@@ -32,8 +32,8 @@ class FieldSchema:
         max_length: longest VarChar value (or array element), in bytes of UTF-8.
         max_capacity: most elements of an Array value.
         element_type: type of the elements of an Array, or an ArrayOfVector.
-        default: value used where none is given, as it was declared; ``None`` means no
-            default.
+        default: value used where none is given, as it was declared; of a point in time
+            microseconds, once it is checked. ``None`` means no default.
         is_dynamic: the hidden ``$meta`` JSON column.
         is_partition_key: its value chooses the partition of a row.
         is_clustering_key: kept to be told back.
@@ -264,6 +264,11 @@ class CollectionSchema:
     def scalars(self) -> tuple[FieldSchema, ...]:
         """Every field that is not a vector, ``$meta`` included."""
         return tuple(f for f in self.fields if not f.is_vector)
+
+    @cached_property
+    def times(self) -> tuple[FieldSchema, ...]:
+        """Every field of points in time."""
+        return tuple(f for f in self.fields if f.dtype is DataType.TIMESTAMPTZ)
 
     @cached_property
     def plain(self) -> tuple[FieldSchema, ...]:

@@ -31,6 +31,7 @@ class DataType(IntEnum):
     JSON = 23
     GEOMETRY = 24
     TEXT = 25
+    TIMESTAMPTZ = 26
     BINARY_VECTOR = 100
     FLOAT_VECTOR = 101
     FLOAT16_VECTOR = 102
@@ -75,6 +76,11 @@ class DataType(IntEnum):
     def is_numeric(self) -> bool:
         """Whether arithmetic is defined on values."""
         return TYPES[self].family in ("integer", "floating")
+
+    @property
+    def has_order(self) -> bool:
+        """Whether values have a least and a greatest, and rows an order by them."""
+        return TYPES[self].family in ("integer", "floating", "string", "time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +135,8 @@ class TypeRow:
 
     Attributes:
         name: Milvus' spelling in messages ("Int64").
-        family: bool, integer, floating, string, text, json, geometry, array, vector or
-            vectors (lists of them); types of one family have one codec.
+        family: bool, integer, floating, string, text, time, json, geometry, array,
+            vector or vectors (lists of them); types of one family have one codec.
         slot: name of the payload that columns have on the wire.
         arrow: storage type of a scalar column; for arrays and vectors a placeholder,
             since it depends on the field (see ``arrow_type`` of the field).
@@ -214,6 +220,14 @@ TYPES: dict[DataType, TypeRow] = {
         default_slot="string_data",
     ),
     DataType.TEXT: TypeRow("Text", "text", "string_data", pa.large_string()),
+    DataType.TIMESTAMPTZ: TypeRow(
+        "Timestamptz",
+        "time",
+        "string_data",
+        pa.int64(),
+        np.dtype("<i8"),
+        default_slot="string_data",
+    ),
     DataType.BINARY_VECTOR: _vector(
         "BinaryVector",
         VectorRow(

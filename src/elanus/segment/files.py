@@ -228,7 +228,7 @@ def _partition_ranges(
 
 def _range(field: FieldSchema, column: Column) -> tuple[Any, Any, int] | None:
     """Smallest value, largest value and null count, for types with an order."""
-    if not (field.dtype.is_numeric or field.dtype.row.family == "string"):
+    if not field.dtype.has_order:
         return None
     assert isinstance(column, pa.Array)
     both = pc.min_max(column)

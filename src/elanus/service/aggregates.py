@@ -25,6 +25,7 @@ from elanus.service.output import COUNT
 from elanus.service.reading import session_ts
 from elanus.service.replies import OutputColumn, QueryReply
 from elanus.service.requests import Query
+from elanus.service.times import TimeForm, as_told
 
 
 def asks_for_aggregates(request: Query) -> bool:
@@ -34,9 +35,16 @@ def asks_for_aggregates(request: Query) -> bool:
 
 
 def aggregates(
-    core: Core, request: Query, version: Version, bound: QueryRequest
+    core: Core,
+    request: Query,
+    version: Version,
+    bound: QueryRequest,
+    times: TimeForm,
 ) -> QueryReply:
     """Compute what a query asks of the rows that match its filter.
+
+    Args:
+        times: how points in time are told.
 
     Raises:
         InvalidParameter, AggregateMismatch: the request does not fit the collection.
@@ -61,7 +69,9 @@ def aggregates(
     return QueryReply(
         collection=request.collection,
         primary_name=schema.primary.name,
-        columns=tuple(map(_column, plan.outputs, columns)),
+        columns=tuple(
+            as_told(column, times) for column in map(_column, plan.outputs, columns)
+        ),
         output_fields=tuple(output.name for output in plan.outputs),
         session_ts=session_ts(core, version),
     )

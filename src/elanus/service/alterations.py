@@ -15,7 +15,7 @@ from elanus.database.alteration import (
     without_field,
 )
 from elanus.engine.collection import Collection
-from elanus.engine.definition import CollectionDefinition
+from elanus.engine.definition import TTL_FIELD, CollectionDefinition
 from elanus.errors import (
     CollectionNotFound,
     CollectionUnknown,
@@ -37,7 +37,6 @@ from elanus.service.altered_properties import (
     is_true,
 )
 from elanus.service.core import Core
-from elanus.service.properties import TTL_FIELD
 from elanus.service.replies import Done
 from elanus.service.requests import CollectionRequest
 from elanus.service.warmup import check_field_warmup

@@ -43,6 +43,7 @@ from elanus.service.replies import (
     LoadState,
     Statistics,
 )
+from elanus.service.times import told_schema
 from elanus.service.warmup import check_field_warmup
 
 DONE = Done()
@@ -163,7 +164,7 @@ def describe_collection(core: Core, request: r.DescribeCollection) -> Collection
         name=definition.name,
         requested=request.collection or definition.name,
         id=definition.id,
-        schema=definition.schema,
+        schema=told_schema(definition.schema, definition.zone),
         database=database.name,
         database_id=database.id,
         created_ts=definition.created_ts,
@@ -172,7 +173,7 @@ def describe_collection(core: Core, request: r.DescribeCollection) -> Collection
         shards=definition.shards,
         partitions=len(definition.partitions),
         consistency_level=definition.consistency_level,
-        properties=shown_properties(definition, database.properties),
+        properties=shown_properties(definition),
     )
 
 

@@ -124,6 +124,8 @@ def _check_payload(field: FieldSchema, column: ColumnData) -> None:
     can_be_null = field.nullable or field.default is not None
     if column.values is not None and not column.slot and can_be_null:
         return  # every value is null, and the client has left the payload out
+    if field.dtype is DataType.TIMESTAMPTZ and column.slot not in ("", row.slot):
+        raise InvalidParameter("timestamptz field data must be a string array")
     got = "nil" if column.values is None or not column.slot else column.slot
     if row.vector is not None:
         what = needed = row.vector.spoken

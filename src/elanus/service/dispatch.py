@@ -58,6 +58,7 @@ OPERATIONS: dict[type[Request], Operation] = {
     r.DropDatabase: databases.drop_database,
     r.ListDatabases: databases.list_databases,
     r.DescribeDatabase: databases.describe_database,
+    ra.AlterDatabase: databases.alter_database,
     r.CreateCollection: collections.create_collection,
     r.DropCollection: collections.drop_collection,
     r.HasCollection: collections.has_collection,

@@ -19,6 +19,7 @@ from elanus.service.replies import SearchReply
 from elanus.service.requests import HybridOptions, HybridSearch, Search
 from elanus.service.search import group_columns, skips_growing
 from elanus.service.search_plan import find_plan, with_filter
+from elanus.service.times import time_form
 
 _WINDOW = "invalid max query result window"
 
@@ -47,7 +48,8 @@ def hybrid_search(core: Core, request: HybridSearch) -> SearchReply:
         group=plans[0].group,
         scorer=scorer_of(options),
     )
-    shape = shape_of(collection.schema, request.output_fields, with_key=False)
+    times = time_form(collection.definition, searches[0].options.extra)
+    shape = shape_of(collection.schema, request.output_fields, times, with_key=False)
     version = collection.pin()
     hits = fuse(version, fusion, _searched(collection, version, fusion, searches))
     return SearchReply(
@@ -59,7 +61,7 @@ def hybrid_search(core: Core, request: HybridSearch) -> SearchReply:
         columns=columns_of(version.views, hits.parts, hits.offsets, shape),
         output_fields=shape.names,
         session_ts=session_ts(core, version),
-        group_columns=group_columns(hits, fusion.group),
+        group_columns=group_columns(hits, fusion.group, times),
     )
 
 

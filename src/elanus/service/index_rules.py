@@ -146,15 +146,17 @@ def _any(field: FieldSchema, params: Params) -> None:
 
 
 def _inverted(field: FieldSchema, params: Params) -> None:
-    if field.dtype is DataType.GEOMETRY:
-        raise InvalidParameter("INVERTED are not supported on Geometry field")
+    if field.dtype in (DataType.GEOMETRY, DataType.TIMESTAMPTZ):
+        raise InvalidParameter(
+            f"INVERTED are not supported on {field.dtype.row.name} field"
+        )
 
 
 def _sorted(field: FieldSchema, params: Params) -> None:
     indexed = field.dtype
     if field.struct and field.element_type is not None:
         indexed = field.element_type
-    if not (indexed.is_numeric or indexed is DataType.VARCHAR):
+    if not indexed.has_order:
         raise InvalidParameter(
             f"STL_SORT are only supported on numeric, varchar or timestamptz field, "
             f"got {field.dtype.row.name}"
@@ -170,7 +172,7 @@ def _bitmap(field: FieldSchema, params: Params) -> None:
     if field.is_primary:
         raise InvalidParameter("create bitmap index on primary key not supported")
     indexed = field.element_type or field.dtype
-    if indexed.is_floating or indexed is DataType.GEOMETRY:
+    if indexed.is_floating or indexed in (DataType.GEOMETRY, DataType.TIMESTAMPTZ):
         where = "string for array" if field.element_type else "string and array"
         raise InvalidParameter(
             f"bitmap index are only supported on bool, int, {where} field"

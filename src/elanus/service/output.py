@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import orjson
@@ -24,6 +24,7 @@ from elanus.schema.schema import (
 from elanus.schema.types import DataType
 from elanus.schema.vectors import no_vectors
 from elanus.service.replies import AnyColumn, OutputColumn, StructColumn
+from elanus.service.times import TimeForm, as_told
 
 COUNT = "count(*)"
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -40,12 +41,14 @@ class Shape:
         dynamic: the ``$meta`` field, if its column comes too.
         keys: what of ``$meta`` is shown; ``None`` for all of it.
         names: what the client is told: fields and keys, in the order asked for.
+        times: how points in time are told.
     """
 
     fields: tuple[FieldSchema, ...]
     dynamic: FieldSchema | None
     keys: tuple[str, ...] | None
     names: tuple[str, ...]
+    times: TimeForm
     structs: tuple[tuple[StructSchema, tuple[FieldSchema, ...]], ...] = ()
 
 
@@ -65,7 +68,11 @@ class _Same:
 
 
 def shape_of(
-    schema: CollectionSchema, names: tuple[str, ...], *, with_key: bool
+    schema: CollectionSchema,
+    names: tuple[str, ...],
+    times: TimeForm,
+    *,
+    with_key: bool,
 ) -> Shape:
     """The columns that output field names ask for.
 
@@ -75,7 +82,8 @@ def shape_of(
     Raises:
         InvalidParameter: a name is no field, and no key of the dynamic field.
     """
-    return _shape_of(_Same(schema), names, with_key)
+    shape = _shape_of(_Same(schema), names, with_key)
+    return replace(shape, times=times) if schema.times else shape
 
 
 @lru_cache(maxsize=1024)
@@ -118,6 +126,7 @@ def _shape_of(same: _Same, names: tuple[str, ...], with_key: bool) -> Shape:
         schema.dynamic if wants_all or keys else None,
         None if wants_all else tuple(keys.values()),
         tuple(told),
+        TimeForm(),
         structs,
     )
 
@@ -160,7 +169,10 @@ def columns_of(
         CorruptionError: a column file is damaged; the message names it.
     """
     columns: list[AnyColumn] = [
-        OutputColumn.of(field, shown(field, _values(views, parts, offsets, field)))
+        as_told(
+            OutputColumn.of(field, shown(field, _values(views, parts, offsets, field))),
+            shape.times,
+        )
         for field in shape.fields
     ]
     if shape.dynamic is not None:

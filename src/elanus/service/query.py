@@ -20,6 +20,7 @@ from elanus.service.reading import (
 )
 from elanus.service.replies import QueryReply
 from elanus.service.requests import Query, QueryOptions
+from elanus.service.times import time_form
 
 _UNBUILT = ("query_iter_last_element_offset",)
 _WINDOW = "invalid max query result window"
@@ -38,19 +39,21 @@ def query(core: Core, request: Query) -> QueryReply:
     refuse_unbuilt(options.extra, _UNBUILT)
     partitions = partitions_to_read(definition, request.partitions, "query")
     check_iterated(collection, options.collection_id if options.is_iterator else 0)
+    times = time_form(definition, options.extra)
     bound = QueryRequest(
         filter=request.filter,
         filter_params=request.filter_params,
         limit=options.limit,
         offset=0 if options.limit is None else options.offset,
         partitions=partitions,
+        zone=times.zone,
     )
     version = _version(collection, request)
     _check_order(options)
     if asks_for_aggregates(request):
-        return aggregates(core, request, version, bound)
+        return aggregates(core, request, version, bound, times)
     _check_window(request)
-    shape = shape_of(definition.schema, request.output_fields, with_key=True)
+    shape = shape_of(definition.schema, request.output_fields, times, with_key=True)
     plan = collection.plan_query(bound._replace(order_by=options.order_by_fields))
     rows = collection.rows(version, plan)
     return QueryReply(

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from elanus.schema.schema import FieldSchema, StructSchema
-from elanus.service.requests import CollectionRequest
+from elanus.service.requests import CollectionRequest, DatabaseRequest
+
+
+@dataclass(frozen=True, slots=True)
+class AlterDatabase(DatabaseRequest):
+    """Set properties, or delete some."""
+
+    properties: Mapping[str, str]
+    delete_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from elanus.service.replies import OutputColumn, SearchReply
 from elanus.service.requests import Search, SearchOptions
 from elanus.service.search_iterator import Walk, next_batch
 from elanus.service.search_plan import find_plan, with_filter
+from elanus.service.times import TimeForm, as_told
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +101,18 @@ def reply_of(core: Core, prepared: Prepared, hits: SearchHits) -> SearchReply:
         columns=columns_of(version.views, hits.parts, hits.offsets, prepared.shape),
         output_fields=prepared.shape.names,
         session_ts=session_ts(core, version),
-        group_columns=group_columns(hits, prepared.plan.group),
+        group_columns=group_columns(hits, prepared.plan.group, prepared.shape.times),
     )
 
 
-def group_columns(hits: SearchHits, group: GroupBy | None) -> tuple[OutputColumn, ...]:
+def group_columns(
+    hits: SearchHits, group: GroupBy | None, times: TimeForm
+) -> tuple[OutputColumn, ...]:
     """What the rows found were grouped by, a column for each of its values."""
     if group is None:
         return ()
     views = hits.version.views
-    return tuple(
+    columns = (
         OutputColumn(
             key.name,
             key.dtype,
@@ -118,6 +121,7 @@ def group_columns(hits: SearchHits, group: GroupBy | None) -> tuple[OutputColumn
         )
         for key in group.keys
     )
+    return tuple(as_told(column, times) for column in columns)
 
 
 def prepare(core: Core, request: Search) -> Prepared:

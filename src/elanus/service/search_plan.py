@@ -23,6 +23,7 @@ from elanus.service.output import COUNT, Shape, shape_of
 from elanus.service.reading import check_iterated, partitions_to_read, refuse_unbuilt
 from elanus.service.requests import Search, SearchOptions
 from elanus.service.search_iterator import check_walk
+from elanus.service.times import time_form, zone_of
 
 _UNBUILT = ("strict_cast",)
 
@@ -72,7 +73,8 @@ def with_filter(planned: PlannedSearch, request: Search) -> SearchPlan:
     if not request.filter:
         return planned.plan
     schema = planned.definition.schema
-    predicate = bind_filter(schema, request.filter, request.filter_params)
+    zone = zone_of(planned.definition, planned.options.extra)
+    predicate = bind_filter(schema, request.filter, request.filter_params, zone)
     return replace(planned.plan, predicate=predicate)
 
 
@@ -91,7 +93,8 @@ def _planned(
     partitions = partitions_to_read(definition, request.partitions, "search")
     if any(name.lower() == COUNT for name in request.output_fields):
         raise InvalidParameter("aggregates are not supported in search request")
-    shape = shape_of(definition.schema, request.output_fields, with_key=False)
+    times = time_form(definition, options.extra)
+    shape = shape_of(definition.schema, request.output_fields, times, with_key=False)
     metric = definition.metric_of(field)
     if options.metric_type and options.metric_type.upper() != metric:
         raise InvalidParameter(

@@ -30,6 +30,7 @@ _KEY_TYPES = frozenset(
         DataType.INT32,
         DataType.INT64,
         DataType.VARCHAR,
+        DataType.TIMESTAMPTZ,
     }
 )
 
@@ -177,9 +178,8 @@ def _aggregate(
         raise InvalidParameter(
             f"target field {target} for aggregation:{operator} does not exist"
         )
-    is_comparable = field.dtype.is_numeric or field.dtype is DataType.VARCHAR
     needs_order = operator in (Operator.MIN, Operator.MAX)
-    is_defined = is_comparable if needs_order else field.dtype.is_numeric
+    is_defined = field.dtype.has_order if needs_order else field.dtype.is_numeric
     if operator is not Operator.COUNT and not is_defined:
         raise AggregateMismatch(
             f"aggregation operator {operator} does not support data type "

@@ -16,7 +16,12 @@ from elanus.schema.schema import CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
 
 _WHOLE = frozenset({DataType.INT8, DataType.INT16, DataType.INT32, DataType.INT64})
-_GROUPABLE = _WHOLE | {DataType.BOOL, DataType.VARCHAR, DataType.JSON}
+_GROUPABLE = _WHOLE | {
+    DataType.BOOL,
+    DataType.VARCHAR,
+    DataType.JSON,
+    DataType.TIMESTAMPTZ,
+}
 _CASTS: Mapping[str, DataType] = {
     "bool": DataType.BOOL,
     "int8": DataType.INT8,

@@ -38,6 +38,7 @@ _SORTABLE = frozenset(
         DataType.FLOAT,
         DataType.DOUBLE,
         DataType.VARCHAR,
+        DataType.TIMESTAMPTZ,
     }
 )
 _IS_DESCENDING = {"asc": False, "ascending": False, "desc": True, "descending": True}

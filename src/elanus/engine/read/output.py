@@ -12,6 +12,7 @@ from elanus.engine.read.plan import Output
 from elanus.engine.version import SegmentView, gather
 from elanus.schema.codecs import shown
 from elanus.schema.columns import Offsets, to_arrow
+from elanus.schema.timestamptz import TIMESTAMP
 from elanus.schema.types import DataType
 
 
@@ -21,7 +22,10 @@ def output_columns(
     offsets: Offsets,
     outputs: Sequence[Output],
 ) -> dict[str, pa.Array]:
-    """The requested columns as Arrow arrays by name; JSON and geometries as text."""
+    """The requested columns as Arrow arrays by name.
+
+    JSON and geometries are text, points in time are Arrow's timestamps.
+    """
     arrays: dict[str, pa.Array] = {}
     dynamic: list[Any] | None = None
     for output in outputs:
@@ -33,6 +37,8 @@ def output_columns(
             column = to_arrow(shown(output.field, stored), output.field)
             if output.field.dtype is DataType.JSON:
                 column = column.cast(pa.large_string())
+            elif output.field.dtype is DataType.TIMESTAMPTZ:
+                column = column.view(TIMESTAMP)
             arrays[output.name] = column
             continue
         if dynamic is None:
@@ -48,6 +54,8 @@ def _arrow_type(output: Output) -> pa.DataType:
         return pa.null()
     if output.field.dtype in (DataType.JSON, DataType.GEOMETRY):
         return pa.large_string()
+    if output.field.dtype is DataType.TIMESTAMPTZ:
+        return TIMESTAMP
     return output.field.arrow_type
 
 

@@ -109,6 +109,8 @@ class SearchRequest(NamedTuple):
         filter_params: values of ``{name}`` templates in the filter.
         order_by: such as ``"price:asc,rating:desc:nulls_first"``.
         group: what the rows come in groups by.
+        zone: of points in time in the filter that name none; the collection's when
+            empty.
     """
 
     limit: int = 10
@@ -122,10 +124,11 @@ class SearchRequest(NamedTuple):
     output_fields: Sequence[str] = ()
     order_by: str = ""
     group: GroupRequest | None = None
+    zone: str = ""
 
 
 class QueryRequest(NamedTuple):
-    """What a caller asks of a query, names unresolved."""
+    """What a caller asks of a query, names unresolved; see :class:`SearchRequest`."""
 
     filter: str = ""
     filter_params: Mapping[str, Any] | None = None
@@ -134,6 +137,7 @@ class QueryRequest(NamedTuple):
     partitions: Sequence[str] | None = None
     output_fields: Sequence[str] = ()
     order_by: str = ""
+    zone: str = ""
 
 
 def plan_search(definition: CollectionDefinition, request: SearchRequest) -> SearchPlan:
@@ -162,7 +166,12 @@ def plan_search(definition: CollectionDefinition, request: SearchRequest) -> Sea
         metric=metric,
         limit=request.limit,
         offset=request.offset,
-        predicate=bind_filter(schema, request.filter, request.filter_params),
+        predicate=bind_filter(
+            schema,
+            request.filter,
+            request.filter_params,
+            request.zone or definition.zone,
+        ),
         partitions=_partition_ids(definition, request.partitions),
         params=parse_search_params(
             "FLAT" if index is None or index.is_scanned else index.index_type,
@@ -200,7 +209,12 @@ def plan_query(definition: CollectionDefinition, request: QueryRequest) -> Query
     return QueryPlan(
         request.limit,
         request.offset,
-        bind_filter(schema, request.filter, request.filter_params),
+        bind_filter(
+            schema,
+            request.filter,
+            request.filter_params,
+            request.zone or definition.zone,
+        ),
         _partition_ids(definition, request.partitions),
         outputs,
         parse_order(schema, request.order_by, Ordered.QUERY),
@@ -231,7 +245,10 @@ def vector_field(schema: CollectionSchema, name: str) -> FieldSchema:
 
 
 def bind_filter(
-    schema: CollectionSchema, text: str, params: Mapping[str, Any] | None
+    schema: CollectionSchema,
+    text: str,
+    params: Mapping[str, Any] | None,
+    zone: str,
 ) -> Predicate | None:
     """The bound filter; ``None`` when it lets every row pass.
 
@@ -243,7 +260,7 @@ def bind_filter(
     if not isinstance(text, str):
         raise InvalidParameter(f"a filter is a string, got {type(text).__name__}")
     try:
-        predicate = compile_filter(text, schema, params)
+        predicate = compile_filter(text, schema, params, zone)
     except QueryPlanError as error:
         raise error.within("failed to create query plan") from error
     return None if predicate.is_always_true else predicate

@@ -9,6 +9,15 @@ from elanus.service import requests_alter as r
 from elanus.service.requests import Request
 
 
+def alter_database(message: Message, database: str) -> Request:
+    """``AlterDatabaseRequest``."""
+    return r.AlterDatabase(
+        message.db_name or database,
+        unique(message.properties, "property"),
+        tuple(message.delete_keys),
+    )
+
+
 def alter_collection(message: Message, database: str) -> Request:
     """``AlterCollectionRequest``."""
     return r.AlterCollection(

@@ -52,6 +52,7 @@ HANDLERS: dict[str, Handler] = {
     "DropDatabase": Handler(d.named_database(r.DropDatabase), encode.done),
     "ListDatabases": Handler(d.plain(r.ListDatabases), encode.databases),
     "DescribeDatabase": Handler(d.of_database(r.DescribeDatabase), encode.database),
+    "AlterDatabase": Handler(decode_alter.alter_database, encode.done),
     # collections
     "CreateCollection": Handler(d.create_collection, encode.done),
     "DropCollection": Handler(d.of_collection(r.DropCollection), encode.done),
