@@ -163,7 +163,7 @@ def _open(store: FileStore, root: Path, world: World) -> Database:
     meta = MetaStore(store, create=is_fresh, on_step=world.on_meta_step)
     try:
         catalog = read_catalog(meta)
-        clock = HybridClock(world.now_ms)
+        clock = HybridClock(world.now_ms, start=catalog.newest_ts)
         options = LogOptions(
             world.random_id, rotate_bytes=world.settings.log_file_bytes
         )

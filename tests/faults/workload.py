@@ -433,7 +433,7 @@ def _hits(docs: Any, text: str) -> list[list[int]]:
 def unnamed_files(db: Database) -> list[str]:
     """Files in the folder that nothing refers to."""
     core = db._core
-    folders = named_folders([c.shard for c in core.collections()])
+    folders = named_folders(c.lazy.manifest for c in core.collections())
     store = core.node.store
     return [
         name

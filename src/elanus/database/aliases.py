@@ -34,7 +34,7 @@ def create_alias(core: Database, database: str, alias: str, name: str) -> None:
         known = core.directory.alias(database_id, alias)
         if known is None:
             _point(core, alias, target)
-        elif known.collection_id != target.shard.id:
+        elif known.collection_id != target.id:
             other = core.directory.by_id(known.collection_id)
             assert other is not None
             raise AliasExists(alias, database, other.definition.name)

@@ -17,8 +17,9 @@ from elanus.engine.definition import (
     DEFAULT_DATABASE_ID,
     CollectionDefinition,
 )
-from elanus.engine.node import COUNTER, LOG_END, RecordKey
+from elanus.engine.node import COUNTER, LOG_END, NEWEST_TS, RecordKey
 from elanus.errors import CorruptionError
+from elanus.schema.schema import CollectionSchema
 from elanus.storage.manifest import Manifest
 from elanus.storage.meta import MetaStore
 from elanus.storage.wal import LogEnd
@@ -83,6 +84,8 @@ class Catalog:
         last_id: newest number given out.
         log_end: a place that the log must reach.
         trimmed_seq: log records up to here are deleted.
+        newest_ts: no file holds a newer timestamp; 0 in databases of older versions,
+            where only the files tell.
     """
 
     definitions: Mapping[int, CollectionDefinition]
@@ -92,6 +95,7 @@ class Catalog:
     trimmed_seq: int
     databases: tuple[DatabaseEntry, ...] = (DEFAULT_ENTRY,)
     aliases: tuple[AliasEntry, ...] = ()
+    newest_ts: int = 0
 
 
 def read_catalog(meta: MetaStore) -> Catalog:
@@ -100,8 +104,9 @@ def read_catalog(meta: MetaStore) -> Catalog:
     Raises:
         CorruptionError: a record is damaged or missing.
     """
+    schemas: dict[bytes, CollectionSchema] = {}
     definitions = {
-        int(key): CollectionDefinition.from_bytes(body)
+        int(key): CollectionDefinition.from_bytes(body, schemas)
         for key, body in meta.read("collection").items()
     }
     manifests = {
@@ -126,6 +131,7 @@ def read_catalog(meta: MetaStore) -> Catalog:
         trimmed_seq=int(meta.get(*TRIMMED) or b"0"),
         databases=tuple(databases.values()),
         aliases=tuple(aliases),
+        newest_ts=int(meta.get(*NEWEST_TS) or b"0"),
     )
 
 

@@ -39,12 +39,7 @@ from elanus.engine.shard import LocalShard
 from elanus.engine.write.build import drop_index
 from elanus.engine.write.compaction import retire
 from elanus.engine.write.jobs import Launcher
-from elanus.engine.write.recovery import (
-    check_present,
-    open_shard,
-    remove_orphans,
-    replay,
-)
+from elanus.engine.write.recovery import remove_orphans, replay
 from elanus.errors import (
     AliasConflict,
     ClosedError,
@@ -80,7 +75,7 @@ class Database:
         launcher: Launcher,
         rng: np.random.Generator,
     ) -> None:
-        """Open every collection and replay the log.
+        """Replay the log; collections that it has nothing for are opened when used.
 
         Raises:
             CorruptionError: a file or record is damaged or missing; it is named.
@@ -92,30 +87,37 @@ class Database:
         self._trimmed_seq = catalog.trimmed_seq
         self._trim_lock = threading.Lock()
         self.directory = Directory(catalog.databases, catalog.aliases)
-        self._open_collections(catalog)
-        self.background = BackgroundWork(self.collections, launcher, self.trim)
+        self._recover(catalog)
+        self.background = BackgroundWork(
+            self.collections,
+            launcher,
+            self.trim,
+            lambda: node.trash.empty(node.store),
+        )
         node.wake_flusher.answer_with(self.background.wake)
         if node.store.read_only:
             self.background.attach_indexes()
         else:
-            shards = [collection.shard for collection in self.collections()]
-            remove_orphans(node.store, shards)
+            remove_orphans(node.store, catalog.manifests.values())
 
-    def _open_collections(self, catalog: Catalog) -> None:
-        node = self._node
-        shards = {}
-        for definition in catalog.definitions.values():
-            shards[definition.id] = open_shard(
-                node,
-                definition.schema,
-                frozenset(definition.partitions.values()),
-                catalog.manifests[definition.id],
+    def _recover(self, catalog: Catalog) -> None:
+        node, manifests = self._node, catalog.manifests
+        live = {
+            definition.id: Collection(
+                node, definition, manifests[definition.id], self._rng
             )
-        check_present(node.store, shards.values())
-        replay(node, shards, trimmed_seq=catalog.trimmed_seq)
-        for definition in catalog.definitions.values():
-            shard = shards[definition.id]
-            self.directory.add(Collection(node, definition, shard, self._rng))
+            for definition in catalog.definitions.values()
+        }
+        for collection in live.values():
+            self.directory.add(collection)
+            if not catalog.newest_ts:
+                collection.lazy.open()  # so that the clock passes every timestamp
+        replay(
+            node,
+            manifests.values(),
+            lambda collection_id: live[collection_id].shard,
+            trimmed_seq=catalog.trimmed_seq,
+        )
 
     # --- what exists ------------------------------------------------------------------
 
@@ -147,7 +149,7 @@ class Database:
         """
         self.need_open()
         if isinstance(name, Collection):
-            found = self.directory.by_id(name.shard.id)
+            found = self.directory.by_id(name.id)
             name = name.definition.name
         else:
             found = self.directory.find(DEFAULT_DATABASE_ID, name)
@@ -216,13 +218,7 @@ class Database:
         # a restart it is given again, to a record that must not count as flushed.
         manifest = Manifest(definition.id, checkpoint_seq=node.log.applied_seq)
         node.commit({**collection_record(definition), **manifest_record(manifest)})
-        shard = open_shard(
-            node,
-            definition.schema,
-            frozenset(definition.partitions.values()),
-            manifest,
-        )
-        collection = Collection(node, definition, shard, self._rng)
+        collection = Collection(node, definition, manifest, self._rng)
         self.directory.add(collection)
         return collection
 
@@ -238,23 +234,19 @@ class Database:
             aliases = [
                 entry
                 for entry in self.directory.aliases(database_id)
-                if entry.collection_id == collection.shard.id
+                if entry.collection_id == collection.id
             ]
-            records = dropped_records(collection.shard.id)
+            records = dropped_records(collection.id)
             for entry in aliases:
                 records.update(dropped_alias_record(entry))
-            shard = collection.shard
-            with shard.manifest_lock:
-                with shard.order_lock:
-                    shard.settle()
-                    self._node.commit(records)
-                    collection.close()
-                    self.directory.remove(collection)
-                    for entry in aliases:
-                        self.directory.remove_alias(entry)
-                retire(shard, list(shard.sealed), list(shard.manifest.segments))
-                shard.manifest = replace(shard.manifest, segments=())
-                shard.let_go()
+
+            def commit() -> None:
+                self._node.commit(records)
+                self.directory.remove(collection)
+                for entry in aliases:
+                    self.directory.remove_alias(entry)
+
+            collection.lazy.drop(commit)
         self._clean_up()
 
     def rename_collection(self, name: Named, to: str, database: str = "") -> None:
@@ -424,7 +416,7 @@ class Database:
                 )
             index = replace(index, id=self._node.ids.next())
             self.redefine(collection, definition.with_index(index))
-            self.background.forget_failures(collection.shard.id)
+            self.background.forget_failures(collection.id)
         self.background.wake()
 
     def drop_index(self, name: Named, index_name: str) -> None:
@@ -499,7 +491,7 @@ class Database:
         with self._trim_lock:
             log = self._node.log
             newest = log.applied_seq
-            needed = [c.shard.needed_seq() for c in self.collections()]
+            needed = [c.lazy.needed_seq() for c in self.collections()]
             up_to = min([newest, *[seq for seq in needed if seq is not None]])
             if up_to <= self._trimmed_seq or not log.can_trim(up_to, rotate=rotate):
                 return
@@ -521,6 +513,8 @@ class Database:
     def flush(self, collection: Collection) -> None:
         """Write a collection's rows to column files and let the log go."""
         self.need_writable()
+        if collection.lazy.opened is None:
+            return  # nothing was written since its files
         try:
             collection.flush()
         finally:
@@ -540,7 +534,8 @@ class Database:
             last.callback(node.meta.close)
             for collection in self.collections():
                 collection.close()
-                for segment in collection.shard.sealed:
+                shard = collection.lazy.opened
+                for segment in [] if shard is None else shard.sealed:
                     last.callback(segment.close)
             self.background.close()
             node.log.close()

@@ -72,10 +72,16 @@ class BackgroundWork:
         collections: Collections,
         launcher: Launcher,
         trim: Callable[[], None],
+        empty_trash: Callable[[], None],
     ) -> None:
+        """Args:
+        trim: deletes log files that no collection needs.
+        empty_trash: deletes files that no reader holds.
+        """
         self._collections = collections
         self._launcher = launcher
         self._trim = trim
+        self._delete_trash = empty_trash
         self._wake = threading.Condition()
         self._is_closing = False
         self._work_lock = threading.Lock()
@@ -122,13 +128,20 @@ class BackgroundWork:
 
     def _flush_each(self) -> bool:
         """Apart from the loop, whose frame would hold the last one while it sleeps."""
-        shards = [collection.shard for collection in self._collections()]
-        flushed = [self._flush(shard) for shard in shards]
-        return any(flushed)
+        busy = False
+        for shard in self._shards():
+            if not shard.is_flushed:
+                busy = self._flush(shard) or busy
+        self._empty_trash()
+        return busy
+
+    def _shards(self) -> list[LocalShard]:
+        """Those that are open; the others have nothing to do."""
+        return [shard for c in self._collections() if (shard := c.lazy.opened)]
 
     def backlog(self) -> bool:
         """Whether sealed rows wait for a flush."""
-        return any(c.shard.frozen for c in list(self._collections()))
+        return any(shard.frozen for shard in self._shards())
 
     def _flush(self, shard: LocalShard) -> bool:
         if self._is_closing:
@@ -137,34 +150,38 @@ class BackgroundWork:
             if flush_next(shard):
                 self.status.flush_error = ""
                 drop_dead_segments(shard)
-                self.after_flush(shard)
+                self.after_flush()
                 return True
             if _is_stale(shard):
                 flush_all(shard)
-                self.after_flush(shard)
-            shard.node.trash.empty(shard.node.store)
+                self.after_flush()
         except StorageError as error:
             # rows stay in memory and log; the writers hear of it by back-pressure
             self.status.flush_error = str(error)
-            self._empty_trash(shard)  # what it wrote in vain
         except ClosedError:
             return False
         return False
 
-    def after_flush(self, shard: LocalShard) -> None:
+    def after_flush(self) -> None:
         """Let go of what a flush made superfluous, and look for the next work."""
         self._trim()
-        shard.node.trash.empty(shard.node.store)
+        self._delete_trash()
         release_free_memory()
         self.wake()
 
     # --- merging and indexing ---------------------------------------------------------
 
     def attach_indexes(self) -> None:
-        """Verify and open the indexes that the manifests name."""
+        """Verify and open the indexes that the manifests name.
+
+        Collections that need other upkeep are opened, too.
+        """
         for collection in list(self._collections()):
-            with self._work_lock:
-                self._guarded(partial(attach_known, collection.shard))
+            if self._is_closing:
+                return
+            if collection.lazy.opened or collection.lazy.has_upkeep:
+                with self._work_lock:
+                    self._guarded(partial(_attach_indexes, collection))
 
     def _build_loop(self) -> None:
         self.attach_indexes()
@@ -175,6 +192,8 @@ class BackgroundWork:
         for collection in list(self._collections()):
             if self._is_closing:
                 return False
+            if not collection.lazy.opened:
+                continue
             if self._work_lock.acquire(blocking=False):
                 try:
                     done = self._guarded(partial(self._step, collection))
@@ -295,12 +314,12 @@ class BackgroundWork:
             kind = "merge" if isinstance(action, Compact) else "build"
             self.status.ended[kind, outcome] += 1
             self.status.current = ""
-            self._empty_trash(shard)
+            self._empty_trash()
             release_free_memory()
 
-    def _empty_trash(self, shard: LocalShard) -> None:
+    def _empty_trash(self) -> None:
         try:
-            shard.node.trash.empty(shard.node.store)
+            self._delete_trash()
         except StorageError as error:
             self.status.flush_error = str(error)  # it stays there for the next time
 
@@ -316,9 +335,9 @@ class BackgroundWork:
     def _forget_gone(self) -> None:
         """Forget failures of segments that there are no more, or they would add up."""
         present = {
-            (collection.shard.id, segment.id)
-            for collection in list(self._collections())
-            for segment in list(collection.shard.sealed)
+            (shard.id, segment.id)
+            for shard in self._shards()
+            for segment in list(shard.sealed)
         }
         for key in [k for k in list(self.status.failures) if k[:2] not in present]:
             self.status.failures.pop(key, None)
@@ -367,6 +386,10 @@ class BackgroundWork:
         """Try again what had failed too often, as after a new index definition."""
         for key in [k for k in list(self.status.failures) if k[0] == collection_id]:
             self.status.failures.pop(key, None)
+
+
+def _attach_indexes(collection: Collection) -> None:
+    attach_known(collection.shard)
 
 
 def drop_damaged(shard: LocalShard) -> None:

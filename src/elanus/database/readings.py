@@ -1,4 +1,4 @@
-"""What a running database tells a monitor."""
+"""What a running database tells a monitor; nothing is opened for it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ def database_readings(database: Database) -> Iterator[Reading]:
             {"kind": kind, "outcome": outcome},
             is_counter=True,
         )
-    for collection in database.collections():
+    live = database.collections()
+    used = [collection for collection in live if collection.lazy.opened]
+    yield Reading("collections", "Collections that there are.", len(live))
+    yield Reading("collections_open", "Those used since the start.", len(used))
+    for collection in used:
         try:
             yield from _collection_readings(database, collection)
         except ElanusError:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from elanus.engine.definition import DEFAULT_PARTITION, CollectionDefinition
+from elanus.engine.lazy import LazyShard
 from elanus.engine.node import Node
 from elanus.engine.read.grouping import search_groups
 from elanus.engine.read.plan import (
@@ -44,6 +45,7 @@ from elanus.expr.predicate import Predicate
 from elanus.schema.schema import CollectionSchema
 from elanus.schema.timestamptz import in_zone
 from elanus.schema.vectors import VectorRows
+from elanus.storage.manifest import Manifest
 
 CACHED_PLANS = 512
 
@@ -55,17 +57,30 @@ class Collection:
         self,
         node: Node,
         definition: CollectionDefinition,
-        shard: LocalShard,
+        manifest: Manifest,
         rng: np.random.Generator,
     ) -> None:
         self.node = node
-        self.shard = shard
+        self.lazy = LazyShard(node, definition, manifest)
         self._rng = rng
-        self._rng_lock = threading.Lock()
         self._definition = definition
         self._plans: dict[Any, SearchPlan] = {}
-        self._plans_lock = threading.Lock()
-        self.redefine(definition)
+        self._lock = threading.Lock()
+
+    @property
+    def id(self) -> int:
+        """The collection's number, never given again."""
+        return self._definition.id
+
+    @property
+    def shard(self) -> LocalShard:
+        """What holds the rows; opened now if nothing has asked for it before.
+
+        Raises:
+            CorruptionError: a file is damaged or missing; it is named.
+            ClosedError: the collection was dropped, or its database closed.
+        """
+        return self.lazy.opened or self.lazy.open()
 
     @property
     def definition(self) -> CollectionDefinition:
@@ -82,16 +97,9 @@ class Collection:
 
         With another schema, hold the shard's ``order_lock``, settled.
         """
-        if definition.schema is not self.shard.schema:
-            self.shard.set_schema(definition.schema)
+        self.lazy.redefine(definition)
         self._definition = definition
-        self.shard.ttl_s = definition.ttl_s
-        self.shard.index_definitions = {
-            index.field_id: index.to_dict()
-            for index in definition.indexes.values()
-            if index.is_built
-        }
-        with self._plans_lock:
+        with self._lock:
             self._plans = {}
 
     # --- writing --------------------------------------------------------------------
@@ -265,7 +273,7 @@ class Collection:
         if plan is None:
             plan = plan_search(self._definition, request)
             if key is not None and not request.filter:
-                with self._plans_lock:
+                with self._lock:
                     if len(self._plans) >= CACHED_PLANS:
                         self._plans.clear()
                     self._plans[key] = plan
@@ -364,7 +372,7 @@ class Collection:
         """Randomness for one request; threads must not share a generator."""
         if predicate is None or predicate.sample is None:
             return self._rng  # not drawn from
-        with self._rng_lock:
+        with self._lock:
             return np.random.default_rng(int(self._rng.integers(1 << 62)))
 
     # --- upkeep ---------------------------------------------------------------------
@@ -379,7 +387,7 @@ class Collection:
 
     def close(self) -> None:
         """Refuse writes and new readers."""
-        self.shard.close()
+        self.lazy.close()
 
 
 def _of_delete(message: str) -> str:

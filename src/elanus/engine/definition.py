@@ -281,15 +281,26 @@ class CollectionDefinition:
         )
 
     @classmethod
-    def from_bytes(cls, body: bytes) -> CollectionDefinition:
-        """The inverse of :meth:`to_bytes`; keys that are absent have their default."""
+    def from_bytes(
+        cls, body: bytes, schemas: dict[bytes, CollectionSchema] | None = None
+    ) -> CollectionDefinition:
+        """The inverse of :meth:`to_bytes`; keys that are absent have their default.
+
+        Args:
+            schemas: known ones by durable form; collections alike share one.
+        """
         data = orjson.loads(body)
+        schemas = {} if schemas is None else schemas
+        written = orjson.dumps(data["schema"])
+        schema = schemas.get(written)
+        if schema is None:
+            schema = schemas[written] = CollectionSchema.from_dict(data["schema"])
         indexes = [IndexDefinition(**index) for index in data["indexes"]]
         loaded = data.get("loaded")
         return cls(
             id=data["id"],
             name=data["name"],
-            schema=CollectionSchema.from_dict(data["schema"]),
+            schema=schema,
             partitions=data["partitions"],
             indexes={index.field_id: index for index in indexes if not index.path},
             path_indexes=tuple(index for index in indexes if index.path),

@@ -21,6 +21,7 @@ from elanus.storage.wal import Log
 RecordKey = tuple[str, str]
 COUNTER: RecordKey = ("counter", "id")
 LOG_END: RecordKey = ("log", "end")
+NEWEST_TS: RecordKey = ("clock", "newest")
 
 
 class IdSource:
@@ -121,8 +122,9 @@ class Node:
     def commit(self, records: Mapping[RecordKey, bytes | None]) -> None:
         """Make metadata records durable, all or none.
 
-        The id counter goes with them, and how far the log is known to reach: anything
-        missing before that place is damage, not a torn tail.
+        The id counter goes with them, the newest timestamp, which is not older than
+        any in the files that the records name, and how far the log is known to reach:
+        anything missing before that place is damage, not a torn tail.
 
         Raises:
             StorageError, DiskFull: nothing changed.
@@ -130,5 +132,10 @@ class Node:
         counter = str(self.ids.last).encode()
         end = orjson.dumps(self.log.end().to_json())
         self.log.generation = self.meta.commit(
-            {**records, COUNTER: counter, LOG_END: end}
+            {
+                **records,
+                COUNTER: counter,
+                LOG_END: end,
+                NEWEST_TS: str(self.clock.last).encode(),
+            }
         )

@@ -367,6 +367,11 @@ class LocalShard:
         entries = self.manifest.segments
         return next((e for e in entries if e.segment_id == segment_id), None)
 
+    @property
+    def is_flushed(self) -> bool:
+        """Whether everything that is applied lies in files; asked without a lock."""
+        return not self.frozen and self.applied_seq <= self.manifest.checkpoint_seq
+
     def needed_seq(self) -> int | None:
         """The newest log record not needed any more; ``None`` when none is needed."""
         with self.state_lock:

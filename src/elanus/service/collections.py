@@ -187,13 +187,11 @@ def show_collections(core: Core, request: r.ShowCollections) -> CollectionList:
     directory = core.database.directory
     chosen = directory.collections(directory.database(request.database).id)
     if request.names:
-        named = {
-            core.named(name, request.database).shard.id: name for name in request.names
-        }
-        chosen = [c for c in chosen if c.shard.id in named]
+        named = {core.named(name, request.database).id: name for name in request.names}
+        chosen = [c for c in chosen if c.id in named]
         for collection in chosen:
             if request.in_memory and collection.definition.loaded is None:
-                raise CollectionNotLoaded(named[collection.shard.id])
+                raise CollectionNotLoaded(named[collection.id])
     if request.in_memory:
         chosen = [c for c in chosen if c.definition.loaded is not None]
     percent = 100 if request.in_memory else None

@@ -53,11 +53,11 @@ def check_iterated(collection: Collection, collection_id: int) -> None:
     Raises:
         InvalidParameter: begin again.
     """
-    if collection_id and collection_id != collection.shard.id:
+    if collection_id and collection_id != collection.id:
         raise InvalidParameter(
             f"collection id:{collection_id} in the request is not consistent to that "
             f"in the search context,alias or database may have been changed: "
-            f"{collection.shard.id}"
+            f"{collection.id}"
         )
 
 

@@ -95,7 +95,7 @@ def next_batch(core: Core, walk: Walk, iterator: SearchIterator) -> Batch:
     now_ms = core.database.node.clock.now_ms()
     size, bound = iterator.batch_rows or 0, iterator.last_bound
     token = iterator.token or core.new_token()
-    cursor = core.cursors.find(token, walk.collection.shard.id, now_ms)
+    cursor = core.cursors.find(token, walk.collection.id, now_ms)
     if cursor is None:
         ranking = walk.collection.rank(walk.version, walk.plan, walk.query)
         start = 0 if bound is None else _after(ranking, bound)
@@ -104,7 +104,7 @@ def next_batch(core: Core, walk: Walk, iterator: SearchIterator) -> Batch:
         if bound is not None and not _is_last(ranking, start, bound):
             start = _after(ranking, bound)  # the last answer was lost on its way
     end = min(start + size, ranking.n_rows)
-    place = Cursor(walk.collection.shard.id, ranking, end)
+    place = Cursor(walk.collection.id, ranking, end)
     core.cursors.keep(token, place, now_ms)
     scores = ranking.scores(start, end)
     return Batch(

@@ -247,10 +247,12 @@ class LocalFileStore:
     def list(self, folder: str = "") -> list[str]:
         """See :meth:`FileStore.list`."""
         found: list[str] = []
+        top = str(self.root)
         with storage_errors(folder or "."):
             for parent, _, names in os.walk(self._path(folder)):
-                inside = Path(parent).relative_to(self.root)
-                found.extend((inside / name).as_posix() for name in names)
+                inside = parent[len(top) :].replace(os.sep, "/").strip("/")
+                prefix = f"{inside}/" if inside else ""
+                found.extend(prefix + name for name in names)
         return sorted(found)
 
     def delete(self, name: str) -> None:

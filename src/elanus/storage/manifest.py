@@ -51,11 +51,16 @@ class IndexEntry:
 
 @dataclass(frozen=True, slots=True)
 class SegmentEntry:
-    """A sealed segment: its folder, its delete files in order, its indexes by field."""
+    """A sealed segment: its folder, its delete files in order, its indexes by field.
+
+    Attributes:
+        rows: how many there are in its files; ``None`` in records of older versions.
+    """
 
     segment_id: int
     deletes: tuple[FileStamp, ...] = ()
     indexes: Mapping[int, IndexEntry] = field(default_factory=dict)
+    rows: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The durable form: plain JSON values."""
@@ -63,6 +68,7 @@ class SegmentEntry:
             "id": self.segment_id,
             "deletes": [stamp.to_json() for stamp in self.deletes],
             "indexes": {str(k): v.to_dict() for k, v in self.indexes.items()},
+            "rows": self.rows,
         }
 
     @classmethod
@@ -72,6 +78,7 @@ class SegmentEntry:
             data["id"],
             tuple(FileStamp.from_json(stamp) for stamp in data["deletes"]),
             {int(k): IndexEntry.from_dict(v) for k, v in data["indexes"].items()},
+            data.get("rows"),
         )
 
 

@@ -150,7 +150,7 @@ def with_deletes(shard: LocalShard, segment: SealedSegment, size: int) -> Segmen
 
     Hold ``manifest_lock``. Several small files become one now and then.
     """
-    entry = shard.entry(segment.id) or SegmentEntry(segment.id)
+    entry = shard.entry(segment.id) or SegmentEntry(segment.id, rows=segment.n_rows)
     done = shard.persisted.get(segment.id, 0) if entry.deletes else 0
     if size <= done:
         return entry

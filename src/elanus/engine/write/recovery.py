@@ -6,7 +6,7 @@ applied in order by the same code that applied it first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from elanus.engine.node import Node
 from elanus.engine.shard import LocalShard
@@ -76,56 +76,62 @@ def _open_sealed(
 
 def replay(
     node: Node,
-    shards: Mapping[int, LocalShard],
+    manifests: Iterable[Manifest],
+    shard_of: Callable[[int], LocalShard],
     *,
     trimmed_seq: int,
 ) -> int:
     """Apply every log record that the manifests do not cover; returns how many.
 
     Args:
+        manifests: of every collection.
+        shard_of: opens the shard of a collection that has records.
         trimmed_seq: records up to here are gone, since no manifest needs them.
 
     Raises:
         CorruptionError: a record is intact but makes no sense.
     """
-    checkpoints = [shard.manifest.checkpoint_seq for shard in shards.values()]
+    known = {manifest.collection_id: manifest for manifest in manifests}
+    checkpoints = [manifest.checkpoint_seq for manifest in known.values()]
     applied = 0
     after = max(trimmed_seq, min(checkpoints, default=node.log.last_seq))
     for frame in node.log.replay(after):
         node.clock.advance_to(frame.ts)
-        shard = shards.get(frame.stream)
-        if shard is None or frame.seq <= shard.manifest.checkpoint_seq:
+        manifest = known.get(frame.stream)
+        if manifest is None or frame.seq <= manifest.checkpoint_seq:
             continue  # of a dropped collection, or flushed
-        if frame.ts <= shard.manifest.floor_ts:
+        if frame.ts <= manifest.floor_ts:
             continue  # truncated away
+        shard = shard_of(frame.stream)
         record = decode(frame.kind, frame.payload, shard.schema)
         shard.apply(record, frame.seq, frame.ts)
         applied += 1
     return applied
 
 
-def named_folders(shards: Iterable[LocalShard]) -> set[str]:
+def named_folders(manifests: Iterable[Manifest]) -> set[str]:
     """Every segment and index folder that a manifest names."""
     names = set()
-    for shard in shards:
-        for entry in shard.manifest.segments:
-            names.add(segment_folder(shard.id, entry.segment_id))
+    for manifest in manifests:
+        owner = manifest.collection_id
+        for entry in manifest.segments:
+            names.add(segment_folder(owner, entry.segment_id))
             for index in entry.indexes.values():
-                names.add(index_folder(shard.id, index.index_id))
+                names.add(index_folder(owner, index.index_id))
     return names
 
 
-def remove_orphans(store: FileStore, shards: Iterable[LocalShard]) -> list[str]:
+def remove_orphans(store: FileStore, manifests: Iterable[Manifest]) -> list[str]:
     """Delete files that no manifest names; returns what was deleted.
 
     They were left by work that a crash cut off before its commit.
     """
-    shards = list(shards)
-    folders = named_folders(shards)
+    manifests = list(manifests)
+    folders = named_folders(manifests)
     deletes = {
         stamp.name
-        for shard in shards
-        for entry in shard.manifest.segments
+        for manifest in manifests
+        for entry in manifest.segments
         for stamp in entry.deletes
     }
     removed, gone = [], set()
@@ -143,19 +149,18 @@ def remove_orphans(store: FileStore, shards: Iterable[LocalShard]) -> list[str]:
     return removed
 
 
-def check_present(store: FileStore, shards: Iterable[LocalShard]) -> None:
+def check_present(store: FileStore, shard: LocalShard) -> None:
     """Make sure that no column file is missing or cut short.
 
     Raises:
         CorruptionError: names the first file that is.
     """
-    for shard in shards:
-        for segment in shard.sealed:
-            for stamp in segment.meta.files.values():
-                name = stamp.name
-                if not store.exists(name):
-                    raise CorruptionError(name, "file is missing")
-                if store.size(name) != stamp.size:
-                    raise CorruptionError(
-                        name, f"has {store.size(name)} bytes, {stamp.size} were written"
-                    )
+    for segment in shard.sealed:
+        for stamp in segment.meta.files.values():
+            name = stamp.name
+            if not store.exists(name):
+                raise CorruptionError(name, "file is missing")
+            if store.size(name) != stamp.size:
+                raise CorruptionError(
+                    name, f"has {store.size(name)} bytes, {stamp.size} were written"
+                )
