@@ -66,9 +66,8 @@ REMARKS = {
     "than the nearest one of the last group are left out; JSON values of different "
     "types are different groups; `strict_cast`, rerank functions, highlighting and "
     "aggregation are refused (3000)",
-    "Upsert": "replaces the key's rows in all partitions; with auto ids the given key "
-    "is kept, so that the change is atomic; a partial update finds and changes its "
-    "rows with no write between",
+    "Upsert": "replaces the key's rows in all partitions, with auto ids under new keys; "
+    "a partial update finds and changes its rows with no write between",
 }
 DONE = "done"
 REFUSED = "not built: code 10, *service unimplemented*"

@@ -152,8 +152,24 @@ def test_ids_made_by_the_database(db: elanus.Database) -> None:
     text_keys = names.insert({"vector": VECTORS[:2]}).to_pylist()
     assert all(isinstance(key, str) for key in text_keys)
     assert sorted(names.query().column("id").to_pylist()) == sorted(text_keys)
-    assert docs.upsert({"id": flat[:1], "vector": VECTORS[:1]}).to_pylist() == flat[:1]
-    assert len(docs) == 150
+
+
+@pytest.mark.parametrize("id_type", ["int", "str"])
+def test_an_upsert_of_made_ids_makes_new_ones(tmp_path: Path, id_type: str) -> None:
+    """The rows of the given keys go, and stay gone; the new keys are returned."""
+    with elanus.open(tmp_path / "db") as db:
+        docs = db.create_collection("docs", dim=DIM, auto_id=True, id_type=id_type)
+        old = docs.insert({"vector": VECTORS[:3], "n": [0, 1, 2]}).to_pylist()
+        docs.flush()
+        given = old[:2] + (["9"] if id_type == "str" else [9])
+        new = docs.upsert({"id": given, "vector": VECTORS[:3], "n": [10, 11, 12]})
+        changed = docs.upsert({"id": [old[2]], "n": [20]}, partial=True).to_pylist()
+    with elanus.open(tmp_path / "db") as db:
+        found = db["docs"].query(output_fields=["n"]).to_pylist()
+    keys = [*new.to_pylist(), *changed]
+    assert len({*old, *given, *keys}) == 8
+    rows = sorted((row["n"], row["id"]) for row in found)
+    assert rows == list(zip([10, 11, 12, 20], keys, strict=True))
 
 
 def test_text_keys(db: elanus.Database) -> None:

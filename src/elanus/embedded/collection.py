@@ -329,6 +329,8 @@ class Collection(Reader):
     ) -> pa.Array:
         """Replace the rows of the given keys, or add them; readers see all or none.
 
+        Returns the keys of the rows: where the collection makes the ids, new ones.
+
         Args:
             data: as for :meth:`insert`, the primary keys among it.
             partition: where the rows go, the default partition when empty. A partial

@@ -39,7 +39,7 @@ from elanus.engine.write.ingest import (
     rows_record,
 )
 from elanus.engine.write.partial import FieldOps, merged_record, partial_rows
-from elanus.engine.write.records import Record
+from elanus.engine.write.records import RowsRecord
 from elanus.errors import ClosedError, InvalidParameter, QueryPlanError
 from elanus.expr.predicate import Predicate
 from elanus.schema.schema import CollectionSchema
@@ -141,7 +141,7 @@ class Collection:
         rows = partial_rows(definition.schema, columns, ops)
         targets = definition.partitions_for(partition or DEFAULT_PARTITION)
 
-        def merged() -> Record:
+        def merged() -> RowsRecord:
             is_same = self.schema is definition.schema
             return merged_record(
                 rows if is_same else partial_rows(self.schema, columns, ops),
@@ -151,10 +151,8 @@ class Collection:
                 read=frozenset(targets) if partition else None,
             )
 
-        _, outcome = self.shard.write_after_reading(merged)
-        keys = rows.given[definition.schema.primary.id]
-        assert isinstance(keys, pa.Array)
-        return keys, outcome
+        record, outcome = self.shard.write_after_reading(merged)
+        return record.batch.columns[definition.schema.primary.id], outcome
 
     def _write_rows(
         self, columns: Columns, partition: str, *, upsert: bool

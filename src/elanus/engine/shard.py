@@ -109,7 +109,9 @@ class LocalShard:
         self.node.log.wait(ticket)
         return outcome
 
-    def write_after_reading(self, make: Callable[[], Record]) -> tuple[Record, Outcome]:
+    def write_after_reading(
+        self, make: Callable[[], RowsRecord]
+    ) -> tuple[RowsRecord, Outcome]:
         """Log a record that depends on what there is; no write comes between.
 
         Args:
@@ -194,9 +196,8 @@ class LocalShard:
         return deleted
 
     def _add(self, record: RowsRecord, seq: int, ts: int) -> int:
-        deleted = 0
-        if record.upsert:
-            deleted = self._hide(record.keys, ts, None)
+        gone = record.deletes()
+        deleted = 0 if gone is None else self._hide(gone, ts, None)
         partition = record.partition
         if isinstance(partition, int) and partition not in self.partitions:
             return deleted  # its partition was dropped after the record was logged

@@ -69,16 +69,20 @@ def rows_record(
             encoded[f.id] = present(f, values, takes_ids=writing.takes_ids)
     if schema.dynamic is not None:
         encoded[schema.dynamic.id] = _meta(schema, known, extra, n_rows)
-    return record_of(schema, encoded, n_rows, writing)
+    return record_of(schema, encoded, n_rows, clock, writing)
 
 
 def record_of(
     schema: CollectionSchema,
     encoded: Mapping[int, Column],
     n_rows: int,
+    clock: HybridClock,
     writing: Writing,
 ) -> RowsRecord:
     """The record of a complete set of columns.
+
+    Where ids are made, the rows of an upsert get new ones: the keys that it names are
+    those of the rows that go.
 
     Args:
         encoded: a column for every field of the schema, by field id.
@@ -104,7 +108,11 @@ def record_of(
     key = schema.partition_key
     ids = writing.partitions
     place = ids[0] if key is None else places(encoded[key.id], ids)
-    return RowsRecord(schema, batch, keys, place, writing.upsert)
+    if not (writing.upsert and schema.primary.auto_id):
+        return RowsRecord(schema, batch, keys, place, writing.upsert)
+    made = made_ids(schema.primary, n_rows, clock)
+    batch = Batch({**encoded, schema.primary.id: made}, n_rows)
+    return RowsRecord(schema, batch, Keys.of(made), place, False, primary)
 
 
 def delete_record(
@@ -202,9 +210,7 @@ def absent(
         InvalidParameter: it has to be given.
     """
     if field.auto_id and not upsert:
-        first = clock.reserve(n_rows)
-        ids = array_of(np.arange(first, first + n_rows, dtype=np.int64))
-        return ids.cast(field.arrow_type)
+        return made_ids(field, n_rows, clock)
     if field.is_primary and upsert:
         raise InvalidParameter(
             f"must assign pk when upsert, primary field: {field.name}"
@@ -214,6 +220,13 @@ def absent(
     raise InvalidParameter(
         f"fieldSchema({field.name}) has no corresponding fieldData pass in"
     )
+
+
+def made_ids(field: FieldSchema, n_rows: int, clock: HybridClock) -> pa.Array:
+    """Ids that no row has: ascending, greater than all that were made before."""
+    first = clock.reserve(n_rows)
+    ids = array_of(np.arange(first, first + n_rows, dtype=np.int64))
+    return ids.cast(field.arrow_type)
 
 
 def present(field: FieldSchema, values: Any, *, takes_ids: bool) -> Column:

@@ -167,7 +167,7 @@ def merged_record(
         field = rows.schema.dynamic
         merged[field.id] = _with_keys(field, rows, found)
     writing = Writing(partitions, upsert=True)
-    return record_of(rows.schema, merged, rows.n_rows, writing)
+    return record_of(rows.schema, merged, rows.n_rows, clock, writing)
 
 
 def _check_ops(schema: CollectionSchema, columns: Columns, ops: FieldOps) -> None:

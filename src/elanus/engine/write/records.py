@@ -20,6 +20,7 @@ from elanus.segment.keys import Keys
 INSERT = 1
 UPSERT = 2
 DELETE = 3
+REPLACE = 4
 
 PER_ROW = 0  # partitions in the header of rows that have one each
 
@@ -34,6 +35,7 @@ class RowsRecord:
     Attributes:
         schema: the version that the columns are of.
         partition: id of the partition of all rows, or of each, (n,) int64.
+        replaced: keys whose rows these replace under keys of their own.
     """
 
     schema: CollectionSchema
@@ -41,20 +43,32 @@ class RowsRecord:
     keys: Keys
     partition: int | Offsets
     upsert: bool
+    replaced: pa.Array | None = None
 
     @property
     def kind(self) -> int:
         """Number of the kind in log frames."""
+        if self.replaced is not None:
+            return REPLACE
         return UPSERT if self.upsert else INSERT
+
+    def deletes(self) -> Keys | None:
+        """Keys whose rows in every partition go as these come."""
+        if self.replaced is not None:
+            return Keys.of(self.replaced)
+        return self.keys if self.upsert else None
 
     def payload(self) -> list[bytes | pa.Buffer]:
         """The record's bytes, in parts."""
         schema = self.schema
-        rows = self.batch.to_arrow(schema).serialize()
+        rows = [self.batch.to_arrow(schema).serialize()]
+        if self.replaced is not None:
+            keys = _key_message(schema, self.replaced)
+            rows = [_ID.pack(keys.size), keys, *rows]
         if isinstance(self.partition, int):
-            return [_HEADER.pack(schema.version, 1, self.partition), rows]
+            return [_HEADER.pack(schema.version, 1, self.partition), *rows]
         header = _HEADER.pack(schema.version, PER_ROW, self.batch.n_rows)
-        return [header, self.partition.astype("<i8").tobytes(), rows]
+        return [header, self.partition.astype("<i8").tobytes(), *rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +92,7 @@ class DeleteRecord:
         count = 0 if self.partitions is None else len(named)
         header = _HEADER.pack(schema.version, count, 0)
         ids = b"".join(_ID.pack(partition) for partition in named)
-        batch = pa.RecordBatch.from_arrays(
-            [self.column], schema=arrow_schema([schema.primary])
-        )
-        return [header, ids, batch.serialize()]
+        return [header, ids, _key_message(schema, self.column)]
 
 
 Record = RowsRecord | DeleteRecord
@@ -102,9 +113,7 @@ def decode(kind: int, payload: pa.Buffer, newest: CollectionSchema) -> Record:
         body = payload.slice(_HEADER.size)
         if kind == DELETE:
             ids = [_ID.unpack_from(body, i * _ID.size)[0] for i in range(count)]
-            body = body.slice(count * _ID.size)
-            batch = pa.ipc.read_record_batch(body, arrow_schema([schema.primary]))
-            column = batch.column(0)
+            column = _keys_in(body.slice(count * _ID.size), schema)
             partitions = frozenset(ids) if ids else None
             return DeleteRecord(schema, column, Keys.of(column), partitions)
         places: int | Offsets = partition
@@ -112,9 +121,25 @@ def decode(kind: int, payload: pa.Buffer, newest: CollectionSchema) -> Record:
             ends = partition * _ID.size
             places = np.frombuffer(body.slice(0, ends), "<i8").astype(np.int64)
             body = body.slice(ends)
+        replaced = None
+        if kind == REPLACE:
+            (size,) = _ID.unpack_from(body)
+            replaced = _keys_in(body.slice(_ID.size, size), schema)
+            body = body.slice(_ID.size + size)
         arrow = pa.ipc.read_record_batch(body, arrow_schema(schema.fields))
         rows = Batch.from_arrow(arrow, schema)
         keys = Keys.of(arrow.column(schema.fields.index(schema.primary)))
-        return RowsRecord(schema, rows, keys, places, kind == UPSERT)
+        return RowsRecord(schema, rows, keys, places, kind == UPSERT, replaced)
     except (KeyError, ValueError, struct.error, pa.ArrowException, OSError) as error:
         raise CorruptionError("log", f"record of kind {kind}: {error}") from error
+
+
+def _key_message(schema: CollectionSchema, keys: pa.Array) -> pa.Buffer:
+    """Primary keys as an Arrow message."""
+    batch = pa.RecordBatch.from_arrays([keys], schema=arrow_schema([schema.primary]))
+    return batch.serialize()
+
+
+def _keys_in(message: pa.Buffer, schema: CollectionSchema) -> pa.Array:
+    batch = pa.ipc.read_record_batch(message, arrow_schema([schema.primary]))
+    return batch.column(0)
