@@ -66,7 +66,7 @@ REMARKS = {
     "than the nearest one of the last group are left out; JSON values of different "
     "types are different groups; `strict_cast`, rerank functions, highlighting and "
     "aggregation are refused (3000)",
-    "Upsert": "replaces the key's rows in all partitions, with auto ids under new keys; "
+    "Upsert": "replaces the key's rows in all partitions, auto ids by new ones; "
     "a partial update finds and changes its rows with no write between",
 }
 DONE = "done"

@@ -61,6 +61,15 @@ class InvalidParameter(RequestError):
             text += f"[expected={expected}][actual={actual}]"
         super().__init__(text)
 
+    @classmethod
+    def out_of_range(
+        cls, message: str, value: object, low: object, high: object
+    ) -> InvalidParameter:
+        """The error of a number that has to lie in ``[low, high]``."""
+        error = cls(message)
+        error.args = (f"{error}[{value} out of range {low} <= value <= {high}]",)
+        return error
+
 
 class MissingParameter(RequestError):
     """A required value was not given."""

@@ -207,17 +207,29 @@ def _vector(dim: int, values: list[float]) -> Any:
     return FieldData(field_name="v", type=101, vectors=field)
 
 
+def _halves(content: bytes) -> Any:
+    field = message("schema.VectorField", dim=4, float16_vector=content)
+    return FieldData(field_name="v", type=102, vectors=field)
+
+
+def test_values_that_no_dimension_divides_are_left_to_the_schema() -> None:
+    """They come as one row, whose length the schema can tell to be wrong."""
+    values = column_from_message(_vector(3, [1.0] * 4)).values
+    assert isinstance(values, VectorColumn)
+    assert np.shape(values.rows) == (1, 4)
+
+
 @pytest.mark.parametrize(
     ("column", "text"),
     [
-        (_vector(3, [1.0] * 4), "the length(4) of float data should divide the dim(3)"),
+        (_halves(b"123"), "the length(3) of float16 data should divide the dim(4)"),
         (_vector(0, [1.0]), "invalid dimension: 0"),
         (_vector(-4, [1.0] * 4), "invalid dimension: -4"),
         (_vector(2**62, []), f"invalid dimension: {2**62}"),
     ],
 )
 def test_vectors_that_do_not_fit_are_refused(column: Any, text: str) -> None:
-    """A matrix needs a dimension that divides its values."""
+    """A dimension is a small number, and a value has all of its bytes."""
     with pytest.raises(InvalidParameter) as info:
         column_from_message(column)
     assert text in str(info.value)

@@ -234,7 +234,7 @@ WRITES = [
         _insert(*_books(topic=column("topic", DataType.VARCHAR, ["a"]))),
         1100,
         "field 'topic' is illegal, array type mismatch: invalid parameter"
-        "[expected=need long array][actual=got string_data]",
+        "[expected=need long array][actual=got nil]",
     ),
     (
         _insert(*_books(vector=r.ColumnData("vector", 101, "", None))),

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from elanus.errors import (
     IllegalSchema,
     InvalidParameter,
@@ -348,9 +350,11 @@ def _check_dim(field: FieldSchema) -> None:
         )
     if not isinstance(field.dim, int) or isinstance(field.dim, bool):
         raise InvalidParameter(f"invalid dimension: {field.dim} of field {field.name}")
-    span = f"should be in range {limits.DIM_MIN} ~ {vector.dim_max}"
     if field.dim < limits.DIM_MIN:
-        raise InvalidParameter(f"invalid dimension: {field.dim}. {span}")
+        raise InvalidParameter(
+            f"invalid dimension: {field.dim}. should be in range {limits.DIM_MIN} ~ "
+            f"{limits.DIM_MAX}"
+        )
     about = f"invalid dimension: {field.dim} of field {field.name}."
     kind = "binary" if vector.dims_per_value > 1 else "float"
     if field.dim % vector.dims_per_value:
@@ -359,7 +363,10 @@ def _check_dim(field: FieldSchema) -> None:
             f"{vector.dims_per_value}."
         )
     if field.dim > vector.dim_max:
-        raise InvalidParameter(f"{about} {kind} vector dimension {span}")
+        raise InvalidParameter(
+            f"{about} {kind} vector dimension should be in range {limits.DIM_MIN} ~ "
+            f"{vector.dim_max}"
+        )
 
 
 def _check_array(field: FieldSchema) -> None:
@@ -439,13 +446,16 @@ def _check_default(field: FieldSchema, zone: str) -> object:
     _check_default_length(field)
     if field.dtype is DataType.TIMESTAMPTZ:
         return encode_default(field, field.default, zone)
+    if field.dtype.is_integer and isinstance(field.default, int):
+        bounds = np.iinfo(kind.numpy)
+        if not bounds.min <= field.default <= bounds.max:
+            raise InvalidParameter.out_of_range(
+                "default value out of range", field.default, bounds.min, bounds.max
+            )
     try:
         return encode_default(field, field.default)
     except RequestError as error:
         if field.dtype is DataType.GEOMETRY:
-            raise InvalidParameter(
-                f"invalid default value for geometry field {field.name}: {error}"
-            ) from error
-        raise InvalidParameter(
-            f"default value of field {field.name} is illegal: {error}"
-        ) from error
+            about = f"invalid default value for geometry field {field.name}"
+            raise error.within(about) from error
+        raise error.within(f"default value of field {field.name}") from error

@@ -224,18 +224,18 @@ def _encode_json(field: FieldSchema, values: Any) -> pa.Array:
                 f"json field '{field.name}' is illegal, row {row}: {error}"
             ) from error
         if len(text) > limits.JSON_BYTES:
-            raise InvalidParameter(_json_too_long(field, len(text)))
+            raise _json_too_long(field, len(text))
         out.append(text)
     return array_of_texts(out, pa.large_binary())
 
 
-def _json_too_long(field: FieldSchema, length: int) -> str:
+def _json_too_long(field: FieldSchema, length: int) -> InvalidParameter:
     what = "dynamic field" if field.is_dynamic else f"json field ({field.name})"
-    return (
-        f"the length ({length}) of {what} exceeds max length ({limits.JSON_BYTES}): "
-        f"invalid parameter[expected=valid length "
-        f"{'dynamic field' if field.is_dynamic else 'json string'}]"
-        f"[actual=length exceeds max length]"
+    kind = "dynamic field" if field.is_dynamic else "json string"
+    return InvalidParameter(
+        f"the length ({length}) of {what} exceeds max length ({limits.JSON_BYTES})",
+        expected=f"valid length {kind}",
+        actual="length exceeds max length",
     )
 
 

@@ -43,6 +43,7 @@ from elanus.service.replies import (
     LoadState,
     Statistics,
 )
+from elanus.service.skipped_load import check_skipped_loads
 from elanus.service.times import told_schema
 from elanus.service.warmup import check_field_warmup
 
@@ -66,6 +67,7 @@ def create_collection(core: Core, request: r.CreateCollection) -> Done:
     _check_partitions(request)
     for field in request.schema.fields:
         check_field_warmup(field)
+    check_skipped_loads(request.schema.fields)
     if request.schema_name not in ("", name):
         raise InvalidParameter(
             f"collection name = {name}, schema.Name={request.schema_name}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from elanus.errors import InvalidParameter
 from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
@@ -22,64 +23,79 @@ _ALSO = {
     DataType.BFLOAT16_VECTOR: "float_vector",
 }
 _UNNAMED = frozenset({"bool", "integer", "floating"})
+ELEMENTS_SENT = {
+    pa.bool_(): DataType.BOOL,
+    pa.int32(): DataType.INT32,
+    pa.int64(): DataType.INT64,
+    pa.float32(): DataType.FLOAT,
+    pa.float64(): DataType.DOUBLE,
+    pa.large_string(): DataType.VARCHAR,
+}
+"""What the elements of an array were sent as, by the Arrow type they came to."""
 
 
-def checked_columns(
+def named_columns(
     schema: CollectionSchema,
     request: Insert,
     *,
     upsert: bool,
     takes_ids: bool = True,
     is_partial: bool = False,
-) -> dict[str, Any]:
-    """Values by field name, as the engine takes them.
+) -> dict[str, ColumnData]:
+    """The columns of a request by field name: all that have to be there, no others.
 
     Args:
         takes_ids: whether ids may be given where they would be made.
         is_partial: whether columns may be absent that a row has to have.
 
     Raises:
-        InvalidParameter: a column is missing, unknown, there twice, of another type or
-            of another length.
+        InvalidParameter: a column is missing, unknown or there twice.
     """
-    n_rows = request.n_rows
-    if n_rows <= 0:
+    if request.n_rows <= 0:
         raise InvalidParameter(
             "num_rows should be greater than 0",
             expected="invalid num_rows",
-            actual=n_rows,
+            actual=request.n_rows,
         )
-    columns = _by_name(schema, request.columns)
+    columns: dict[str, ColumnData] = {}
+    for column in request.columns:
+        name = DYNAMIC_FIELD if column.is_dynamic else column.name
+        if name in columns:
+            raise InvalidParameter(f"duplicated field {name} found")
+        columns[name] = column
     _check_key(schema, columns, upsert=upsert, takes_ids=takes_ids)
     if not is_partial:
         _check_present(schema, columns)
-    checked: dict[str, Any] = {}
+    _check_known(schema, columns)
+    return columns
+
+
+def column_values(
+    schema: CollectionSchema, columns: dict[str, ColumnData], n_rows: int
+) -> dict[str, Any]:
+    """Values by field name, as the engine takes them.
+
+    Raises:
+        InvalidParameter: a column is of another type or of another length.
+    """
+    values: dict[str, Any] = {}
     for name, column in columns.items():
         field = schema.by_name[name]
         _check_payload(field, column)
         _check_rows(field, column, n_rows)
-        checked[name] = column.values
-    if not checked:  # all columns are completed: by ids, defaults and nulls
+        values[name] = column.values
+    if not values:  # all columns are completed: by ids, defaults and nulls
         raise InvalidParameter("the request holds no column")
-    return checked
+    return values
 
 
-def _by_name(
-    schema: CollectionSchema, columns: tuple[ColumnData, ...]
-) -> dict[str, ColumnData]:
-    named: dict[str, ColumnData] = {}
-    for column in columns:
-        name = DYNAMIC_FIELD if column.is_dynamic else column.name
-        if name in named:
-            raise InvalidParameter(f"duplicated field {name} found")
-        named[name] = column
-    for name, column in named.items():
+def _check_known(schema: CollectionSchema, columns: dict[str, ColumnData]) -> None:
+    for name, column in columns.items():
         if name not in schema.by_name:
             raise InvalidParameter(
                 f"fieldName {name} not exist in collection schema, fieldType "
                 f"{_type_name(column.type_number)}, fieldId 0"
             )
-    return named
 
 
 def _type_name(number: int) -> str:
@@ -119,25 +135,57 @@ def _check_present(schema: CollectionSchema, columns: dict[str, ColumnData]) -> 
 
 def _check_payload(field: FieldSchema, column: ColumnData) -> None:
     row = field.dtype.row
-    if column.values is not None and column.slot in (row.slot, _ALSO.get(field.dtype)):
-        return
-    can_be_null = field.nullable or field.default is not None
-    if column.values is not None and not column.slot and can_be_null:
-        return  # every value is null, and the client has left the payload out
+    is_sent = column.slot in (row.slot, _ALSO.get(field.dtype))
+    if _can_be_null(field):
+        # without a slot every value is null, and the client has left the payload out
+        is_right = column.values is not None and (is_sent or not column.slot)
+    else:
+        is_right = is_sent and column.n_rows > 0
     if field.dtype is DataType.TIMESTAMPTZ and column.slot not in ("", row.slot):
         raise InvalidParameter("timestamptz field data must be a string array")
-    got = "nil" if column.values is None or not column.slot else column.slot
+    if not is_right:
+        raise _mismatch(field)
+    if field.dtype is DataType.ARRAY:
+        _check_elements(field, column)
+
+
+def _can_be_null(field: FieldSchema) -> bool:
+    return field.nullable or field.default is not None
+
+
+def _mismatch(field: FieldSchema) -> InvalidParameter:
+    row = field.dtype.row
     if row.vector is not None:
         what = needed = row.vector.spoken
     else:
         what = row.name.lower()
-        needed = f"{row.slot.partition('_')[0]} array"
+        needed = f"{_kind(field.dtype)} array"
     kind = "" if row.family in _UNNAMED else f"{what} "
-    raise InvalidParameter(
+    return InvalidParameter(
         f"{kind}field '{field.name}' is illegal, array type mismatch",
         expected=f"need {needed}",
-        actual=f"got {got}",
+        actual="got nil",
     )
+
+
+def _check_elements(field: FieldSchema, column: ColumnData) -> None:
+    """Raise unless the elements of an array are of the kind that its field has."""
+    lists = column.values
+    if not isinstance(lists, pa.LargeListArray) or not len(lists.values):
+        return
+    needed = _kind(field.element_type or DataType.INT64)
+    sent = ELEMENTS_SENT.get(lists.type.value_type)
+    if sent is not None and _kind(sent) != needed:
+        raise InvalidParameter(
+            "insert data does not match",
+            expected=f"{needed} array",
+            actual=f"{_kind(sent)} array",
+        )
+
+
+def _kind(dtype: DataType) -> str:
+    """What messages call the payload of a type."""
+    return dtype.row.slot.partition("_")[0]
 
 
 def _check_rows(field: FieldSchema, column: ColumnData, n_rows: int) -> None:
@@ -145,10 +193,11 @@ def _check_rows(field: FieldSchema, column: ColumnData, n_rows: int) -> None:
     assert values is not None
     if isinstance(values, VectorColumn):
         _check_dim(field, column.slot, values)
-        if values.valid is not None and not field.nullable:
-            raise _wrong_validity(field, 0, len(values))
-    elif _nulls(values) and not (field.nullable or field.default is not None):
-        raise _wrong_validity(field, 0, len(values))
+    n_flags = column.n_flags
+    if n_flags and not _can_be_null(field) and not field.is_dynamic:
+        raise _wrong_validity(field, 0, n_flags)
+    if n_flags and n_flags != n_rows:
+        raise _wrong_validity(field, n_rows, n_flags)
     if column.n_rows != n_rows:
         raise InvalidParameter(
             f"the num_rows ({column.n_rows}) of field ({field.name}) is not equal to "
@@ -166,11 +215,11 @@ def _check_dim(field: FieldSchema, slot: str, column: VectorColumn) -> None:
     dim = rows.shape[1] * per_value
     if dim == field.dim:
         return
-    size = rows.size * per_value
-    if field.dim and size % field.dim:
+    if field.dim and rows.size * per_value % field.dim:
+        size = rows.size if slot == "float_vector" else rows.nbytes
         what = f"length({size}) of {slot.removesuffix('_vector')} data"
         if per_value > 1:
-            what = f"num({size}) of all bits"
+            what = f"num({rows.size * per_value}) of all bits"
         raise InvalidParameter(f"the {what} should divide the dim({field.dim})")
     raise InvalidParameter(
         f"the dim ({dim}) of field data({field.name}) is not equal to schema dim "
@@ -178,10 +227,6 @@ def _check_dim(field: FieldSchema, slot: str, column: VectorColumn) -> None:
         expected=field.dim,
         actual=dim,
     )
-
-
-def _nulls(values: Any) -> int:
-    return int(values.null_count)
 
 
 def _wrong_validity(field: FieldSchema, expected: int, actual: int) -> InvalidParameter:

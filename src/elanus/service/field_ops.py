@@ -8,17 +8,10 @@ from elanus.engine.write.array_ops import FieldOp
 from elanus.errors import InvalidParameter
 from elanus.schema.schema import CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
+from elanus.service.columns import ELEMENTS_SENT
 from elanus.service.requests import ColumnData, Upsert
 
 _WIDE = {DataType.INT8: DataType.INT32, DataType.INT16: DataType.INT32}
-_SENT = {
-    pa.bool_(): DataType.BOOL,
-    pa.int32(): DataType.INT32,
-    pa.int64(): DataType.INT64,
-    pa.float32(): DataType.FLOAT,
-    pa.float64(): DataType.DOUBLE,
-    pa.large_string(): DataType.VARCHAR,
-}
 
 
 def checked_ops(schema: CollectionSchema, request: Upsert) -> dict[str, FieldOp]:
@@ -54,7 +47,7 @@ def _check_elements(field: FieldSchema, column: ColumnData) -> None:
         raise InvalidParameter(
             f'partial-update op field "{field.name}" payload is not an Array'
         )
-    found = _SENT.get(values.type.value_type)
+    found = ELEMENTS_SENT.get(values.type.value_type)
     element = field.element_type or DataType.INT64
     if found is not None and found is not _WIDE.get(element, element):
         raise InvalidParameter(

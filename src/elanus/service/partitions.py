@@ -141,11 +141,14 @@ def release_partitions(core: Core, request: r.ReleasePartitions) -> Done:
     """Make partitions unreadable; nothing happens to those that are so already.
 
     Raises:
+        InvalidParameter: none is named.
         CollectionNotFound, PartitionNotFound.
     """
     collection = core.collection(request)
     _refuse_keyed(collection, "release partitions")
     definition = collection.definition
+    if not request.partitions:
+        raise InvalidParameter(expected="any partition", actual="empty partition list")
     chosen = frozenset(definition.partition_id(name) for name in request.partitions)
     release_some(core.database, collection, chosen)
     return DONE

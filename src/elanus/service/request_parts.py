@@ -39,6 +39,7 @@ class ColumnData:
         values: a scalar column as an Arrow array with its nulls in place; JSON as text
             (binary); ``None`` for a payload that has no column form.
         parts: of a struct array, the columns of its fields.
+        n_flags: how many rows it tells to be null or not; 0 when it tells of none.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ColumnData:
     values: pa.Array | VectorColumn | None
     is_dynamic: bool = False
     parts: tuple[ColumnData, ...] = ()
+    n_flags: int = 0
 
     @property
     def n_rows(self) -> int:

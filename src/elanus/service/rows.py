@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from elanus.engine.collection import Collection
 from elanus.engine.definition import DEFAULT_PARTITION
-from elanus.errors import CollectionNotLoaded, InvalidParameter, SchemaMismatch
+from elanus.errors import InvalidParameter, PartitionNotFound, SchemaMismatch
 from elanus.schema.names import check_partition_name
 from elanus.service import requests as r
-from elanus.service.columns import checked_columns
+from elanus.service.columns import column_values, named_columns
 from elanus.service.core import Core
 from elanus.service.field_ops import checked_ops
 from elanus.service.reading import partitions_to_read
@@ -26,13 +26,13 @@ def insert(core: Core, request: r.Insert) -> Mutation:
     """
     collection = _writable(core, request)
     request = _without_structs(collection, request)
-    columns = checked_columns(
-        collection.schema,
-        request,
-        upsert=False,
-        takes_ids=collection.definition.takes_ids,
+    schema = collection.schema
+    columns = named_columns(
+        schema, request, upsert=False, takes_ids=collection.definition.takes_ids
     )
-    keys, outcome = collection.insert(columns, _partition(collection, request))
+    partition = _partition(collection, request)
+    values = column_values(schema, columns, request.n_rows)
+    keys, outcome = collection.insert(values, partition)
     return Mutation(keys, outcome.ts, inserted=len(keys))
 
 
@@ -46,8 +46,11 @@ def upsert(core: Core, request: r.Upsert) -> Mutation:
     if request.is_partial or any(operation for _, operation in request.field_ops):
         return _update(collection, request)
     written = _without_structs(collection, request)
-    columns = checked_columns(collection.schema, written, upsert=True)
-    keys, outcome = collection.upsert(columns, _partition(collection, request))
+    schema = collection.schema
+    columns = named_columns(schema, written, upsert=True)
+    partition = _partition(collection, request)
+    values = column_values(schema, columns, request.n_rows)
+    keys, outcome = collection.upsert(values, partition)
     n_rows = len(keys)
     return Mutation(keys, outcome.ts, n_rows, n_rows, n_rows)
 
@@ -55,17 +58,19 @@ def upsert(core: Core, request: r.Upsert) -> Mutation:
 def _update(collection: Collection, request: r.Upsert) -> Mutation:
     """Change the columns that a request brings."""
     definition = collection.definition
-    if definition.schema.structs:
+    schema = definition.schema
+    if schema.structs:
         raise InvalidParameter(
             "partial upsert is not supported for collections with struct array fields"
         )
-    ops = checked_ops(definition.schema, request)
-    columns = checked_columns(definition.schema, request, upsert=True, is_partial=True)
+    ops = checked_ops(schema, request)
+    columns = named_columns(schema, request, upsert=True, is_partial=True)
     names: tuple[str, ...] = ()
     if request.partition:
         names = (_partition(collection, request),)
+    values = column_values(schema, columns, request.n_rows)
     partitions_to_read(definition, names, "query")
-    keys, outcome = collection.update(columns, request.partition, ops)
+    keys, outcome = collection.update(values, request.partition, ops)
     n_rows = len(keys)
     return Mutation(keys, outcome.ts, n_rows, outcome.deleted, n_rows)
 
@@ -103,15 +108,17 @@ def delete(core: Core, request: r.Delete) -> Mutation:
     """
     core.database.need_writable()
     collection = core.collection(request)
-    partitions = (request.partition,) if request.partition else ()
+    partitions: tuple[str, ...] = (request.partition,) if request.partition else ()
     collection.definition.refuse_partition_names(partitions)
     for name in partitions:
-        collection.definition.partition_id(name)
+        try:
+            collection.definition.partition_id(name)
+        except PartitionNotFound as error:
+            raise error.within("Failed to get partition id") from error
     predicate = collection.bind_delete(request.filter, dict(request.filter_params))
     keys = predicate.primary_keys()
-    if keys is None and collection.definition.loaded is None:
-        not_loaded = CollectionNotLoaded(collection.definition.id)
-        raise not_loaded.within("failed to query")
+    if keys is None:
+        partitions = partitions_to_read(collection.definition, partitions, "query")
     outcome = collection.delete_matching(predicate, partitions)
     deleted = outcome.deleted if keys is None else len(keys)
     return Mutation(None, outcome.ts or core.now(), deleted=deleted)

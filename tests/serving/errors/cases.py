@@ -1,11 +1,14 @@
-"""How each error is provoked through the real client: code, text, and the call."""
+"""How each error is provoked through the real client: code, text, and the call.
+
+Rows and schemas have modules of their own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
+import numpy as np
 from pymilvus import (
     AnnSearchRequest,
     CollectionSchema,
@@ -14,25 +17,13 @@ from pymilvus import (
     RRFRanker,
     WeightedRanker,
 )
+from pymilvus.grpc_gen import milvus_pb2
 
-from serving.errors.stage import BOOKS, VECTOR, index, row, schema
-
-Call: TypeAlias = Callable[[MilvusClient], object]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One refusal.
-
-    Attributes:
-        code: of the error.
-        text: a part of its message; ``{}`` stands for anything.
-        call: what provokes it.
-    """
-
-    code: int
-    text: str
-    call: Call
+from serving.errors.case import Call, Case
+from serving.errors.raw import pairs, send
+from serving.errors.rows import ROWS
+from serving.errors.schemas import SCHEMAS
+from serving.errors.stage import BOOKS, KEYED, LOOSE, VECTOR, index, row, schema
 
 
 def _create(name: str = "new", given: Any = None, **more: Any) -> Call:
@@ -388,6 +379,34 @@ GROUPS = [
     ),
 ]
 
+# fmt: off
+MORE = [
+    Case(1100, "parse ignore growing field failed", _search(search_params={"ignore_growing": "x"})),
+    Case(1100, "parse ignore growing field failed", _query(ignore_growing=2.3)),
+    Case(1100, "type must be number", _search(search_params={"params": {"radius": "x"}})),
+    Case(1100, "invalid parameter[expected=any partition][actual=empty partition list]", lambda c: c.release_partitions(BOOKS, [])),
+    Case(1100, "no properties or delete keys provided", lambda c: send(c, "AlterCollection", milvus_pb2.AlterCollectionRequest(collection_name=BOOKS))),
+    Case(1100, "cannot provide both DeleteKeys and ExtraParams", lambda c: send(c, "AlterCollection", milvus_pb2.AlterCollectionRequest(collection_name=BOOKS, properties=pairs(a=1), delete_keys=["a"]))),
+    Case(1100, "field invalid_field not exist", _query("invalid_field in [1, 2]")),
+    Case(1100, "field int not exist", _query(output_fields=["id", "int"])),
+    Case(1100, "field int63 not exist", _search(output_fields=["int63"])),
+    Case(1100, "parse output field name failed: *%", _query(collection=LOOSE, output_fields=["*%"])),
+    Case(1100, "partition name search_partition_0 not found", _search(partition_names=["search_partition_0"])),
+    Case(1100, "metric type (IP), range_filter(1) must be greater than radius(2)", _search(LOOSE, search_params={"params": {"radius": 2, "range_filter": 1}})),
+    Case(1100, "value '(mn)' in list cannot be a non-const expression", _query("id in (mn)", LOOSE)),
+    Case(1100, "failed to create query plan: cannot parse expression: varchar >= 0", _query("varchar >= 0", KEYED)),
+    Case(1100, "invalid order direction 'invalid' for field 'price', expected 'asc' or 'desc'", _search(order_by_fields=[{"field": "price", "order": "invalid"}])),
+    Case(1100, "order_by field 'info' has unsortable type JSON; supported types: bool, int8/16/32/64, float, double, string, varchar; for JSON fields use path syntax like field[\"key\"]", _search(order_by_fields=[{"field": "info", "order": "asc"}])),
+    Case(1100, "order_by is not supported when using search iterator", lambda c: c.search_iterator(BOOKS, [VECTOR], batch_size=2, anns_field="vector", order_by_fields=[{"field": "price", "order": "asc"}])),
+    Case(1100, "ORDER BY with iterator is not supported", lambda c: c.query_iterator(BOOKS, batch_size=2, filter="id > 0", order_by_fields=["price:asc"])),
+    Case(1100, "ORDER BY can only reference GROUP BY columns", _query(group_by_fields=["level"], output_fields=["level", "count(*)"], order_by_fields=["price:asc"], limit=3)),
+    Case(1100, "group by field json_field has unsupported data type JSON", _query(collection=KEYED, group_by_fields=["json_field"], output_fields=["json_field", "count(*)"])),
+    Case(1100, "group by field array_field has unsupported data type Array", _query(collection=KEYED, group_by_fields=["array_field"], output_fields=["array_field", "count(*)"])),
+    Case(1100, "database already exist: default", lambda c: c.create_database("default")),
+    Case(1100, "vector type must be the same, field vector - type VECTOR_FLOAT, search info type VECTOR_BINARY", _search(data=[np.zeros(2, np.uint8)])),
+]
+# fmt: on
+
 CASES = [
     *NAMES,
     *LOOKUPS,
@@ -398,4 +417,7 @@ CASES = [
     *READS,
     *LATER,
     *GROUPS,
+    *MORE,
+    *ROWS,
+    *SCHEMAS,
 ]

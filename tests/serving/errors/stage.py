@@ -9,6 +9,10 @@ from pymilvus import CollectionSchema, DataType, MilvusClient
 DIM = 4
 VECTOR = [1.0, 0.0, 0.0, 0.0]
 BOOKS = "books"
+LOOSE = "loose"
+WIDE = "wide"
+KEYED = "keyed"
+MADE = "made"
 
 
 def row(key: int, **changed: Any) -> dict[str, Any]:
@@ -44,6 +48,44 @@ def schema(client: MilvusClient, **options: Any) -> CollectionSchema:
     return made
 
 
+def wide(client: MilvusClient) -> CollectionSchema:
+    """Fields of the other kinds, none of which has to be given."""
+    made = client.create_schema()
+    made.add_field("id", DataType.INT64, is_primary=True)
+    made.add_field("vector", DataType.FLOAT_VECTOR, dim=DIM)
+    for name, kind, options in (
+        ("bits", DataType.BINARY_VECTOR, {"dim": 16}),
+        ("half", DataType.FLOAT16_VECTOR, {"dim": DIM}),
+        ("brain", DataType.BFLOAT16_VECTOR, {"dim": DIM}),
+        ("bytes", DataType.INT8_VECTOR, {"dim": DIM}),
+        ("sparse", DataType.SPARSE_FLOAT_VECTOR, {}),
+        ("note", DataType.INT64, {}),
+        ("ratio", DataType.FLOAT, {}),
+        ("varchar", DataType.VARCHAR, {"max_length": 5}),
+        ("small_limit", DataType.VARCHAR, {"max_length": 5}),
+        ("shorts", DataType.ARRAY, {"element_type": DataType.INT16}),
+        ("words", DataType.ARRAY, {"element_type": DataType.VARCHAR, "max_length": 5}),
+    ):
+        if kind is DataType.ARRAY:
+            options = {**options, "max_capacity": 3}
+        made.add_field(name, kind, nullable=True, **options)
+    return made
+
+
+def keyed(client: MilvusClient) -> CollectionSchema:
+    """A key chooses the partition, another the order."""
+    made = client.create_schema()
+    made.add_field("id", DataType.INT64, is_primary=True)
+    made.add_field("vector", DataType.FLOAT_VECTOR, dim=DIM)
+    made.add_field("topic", DataType.INT64, is_partition_key=True)
+    made.add_field("shelf", DataType.INT64, nullable=True, is_clustering_key=True)
+    made.add_field("varchar", DataType.VARCHAR, max_length=9, nullable=True)
+    made.add_field("json_field", DataType.JSON, nullable=True)
+    kind = {"element_type": DataType.INT64, "max_capacity": 4}
+    made.add_field("array_field", DataType.ARRAY, nullable=True, **kind)
+    return made
+
+
 def index(client: MilvusClient, field: str = "vector", **given: Any) -> Any:
     """Parameters for one index; HNSW with L2 unless told otherwise."""
     made = client.prepare_index_params()
@@ -65,16 +107,35 @@ def prepare(client: MilvusClient, other: MilvusClient) -> None:
     half.add_field("second", DataType.FLOAT_VECTOR, dim=DIM)
     client.create_collection("half", schema=half)
     client.create_index("half", index(client), sync=False)
-    client.create_collection("loose", schema=schema(client, enable_dynamic_field=True))
-    client.create_index("loose", index(client), sync=False)
-    client.load_collection("loose")
-    client.create_partition("loose", "out")
-    client.release_partitions("loose", ["out"])
+    client.create_collection(LOOSE, schema=schema(client, enable_dynamic_field=True))
+    client.create_index(LOOSE, index(client, metric_type="IP"), sync=False)
+    client.load_collection(LOOSE)
+    client.create_partition(LOOSE, "out")
+    client.release_partitions(LOOSE, ["out"])
+    client.create_collection(WIDE, schema=wide(client))
+    client.create_collection(KEYED, schema=keyed(client), num_partitions=2)
+    made = client.create_schema(auto_id=True)
+    made.add_field("id", DataType.INT64, is_primary=True)
+    made.add_field("vector", DataType.FLOAT_VECTOR, dim=DIM)
+    client.create_collection(MADE, schema=made)
+    for name in (WIDE, KEYED, MADE):
+        client.create_index(name, index(client), sync=False)
+    client.load_collection(KEYED)
     other.create_collection("wares", schema=schema(other))
 
 
+def sketch(client: MilvusClient) -> list[Any]:
+    """What of :func:`state` can be seen at once: names, and how many rows."""
+    return [
+        sorted(client.list_databases()),
+        sorted(client.list_collections()),
+        client.list_partitions(BOOKS),
+        client.query(BOOKS, output_fields=["count(*)"])[0],
+    ]
+
+
 def state(client: MilvusClient, other: MilvusClient) -> list[Any]:
-    """Everything that a refused call must leave as it is."""
+    """Everything that refused calls must leave as it is."""
     names = sorted(client.list_collections())
     found: list[Any] = [
         sorted(client.list_databases()),

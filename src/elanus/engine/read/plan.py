@@ -294,8 +294,8 @@ def _bound(params: Mapping[str, Any], name: str) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidParameter(
-            f"Type conflict in json: param '{name}' ({json.dumps(value)}) should be a "
-            f"number"
+            f"Type conflict in json: param '{name}' ({json.dumps(value)}), type must "
+            f"be number"
         )
     return float(value)
 

@@ -26,6 +26,14 @@ from elanus.segment.keys import Keys
 
 Columns = Mapping[str, Any]
 
+_JSON_KINDS = {
+    list: "array",
+    str: "string",
+    bool: "bool",
+    int: "number",
+    float: "number",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Writing:
@@ -353,9 +361,10 @@ def _objects(values: Any, taken: Set[str]) -> list[dict[str, Any]]:
         if value is None:
             value = {}
         if not isinstance(value, dict):
+            kind = _JSON_KINDS.get(type(value), type(value).__name__)
             raise InvalidParameter(
-                "invalid dynamic field data, only json map is supported: got "
-                f"{type(value).__name__}"
+                "invalid dynamic field data, only json map is supported: json: cannot "
+                f"unmarshal {kind} into Go value of type map[string]interface {{}}"
             )
         if DYNAMIC_FIELD in value:
             raise InvalidParameter("cannot set json key to: $meta")

@@ -36,32 +36,43 @@ def column_from_message(message: Message) -> ColumnData:
     valid = np.array(flags, np.bool_) if len(flags) else None
     if valid is not None and valid.all():
         valid = None
+    slot, values = _payload(message, valid)
+    parts = message.struct_arrays.fields if slot == "struct_arrays" else ()
+    return ColumnData(
+        message.field_name,
+        message.type,
+        slot,
+        values,
+        is_dynamic=message.is_dynamic,
+        parts=tuple(map(column_from_message, parts)),
+        n_flags=len(flags),
+    )
+
+
+def _payload(
+    message: Message, valid: _Valid | None
+) -> tuple[str, pa.Array | VectorColumn | None]:
+    """The kind of payload, and its values."""
     kind = message.WhichOneof("field")
-    name, number = message.field_name, message.type
+    name = message.field_name
     if kind == "scalars":
         slot = message.scalars.WhichOneof("data") or ""
         convert = _SLOTS.get(slot)
         if convert is None:
-            return ColumnData(name, number, slot, _nothing(valid))
+            return slot, _nothing(valid)
         values = convert(getattr(message.scalars, slot))
-        if valid is not None:
-            values = _spread(values, valid, name)
-        return ColumnData(name, number, slot, values, is_dynamic=message.is_dynamic)
-    if kind == "struct_arrays":
-        inside = message.struct_arrays.fields
-        parts = tuple(column_from_message(part) for part in inside)
-        return ColumnData(name, number, kind, None, parts=parts)
+        return slot, values if valid is None else _spread(values, valid, name)
     if kind == "vectors":
         slot = message.vectors.WhichOneof("data") or ""
         if slot == "vector_array":
             lists = vector_lists(message.vectors.vector_array, name)
-            return ColumnData(name, number, slot, _vector_column(lists, valid, name))
+            return slot, _vector_column(lists, valid, name)
         vector = _VECTORS.get(slot)
         if vector is None:
-            return ColumnData(name, number, slot, None if slot else _nothing(valid))
+            return slot, None if slot else _nothing(valid)
         rows = _vector_rows(message.vectors, vector, name)
-        return ColumnData(name, number, slot, _vector_column(rows, valid, name))
-    return ColumnData(name, number, kind or "", _nothing(valid))
+        return slot, _vector_column(rows, valid, name)
+    return kind or "", _nothing(valid)
 
 
 def keys_from_message(message: Message) -> pa.Array | None:
@@ -119,27 +130,19 @@ def _vector_rows(message: Message, vector: VectorRow, name: str) -> VectorRows:
     dim = message.dim
     if not 0 < dim <= MAX_DIM:
         raise InvalidParameter(f"invalid dimension: {dim} of field {name}")
-    what = vector.slot.removesuffix("_vector")
-    values: npt.NDArray[Any] | None
     if vector.slot == "float_vector":
         values = numbers(message.float_vector, "<f4")
-        size, unit = len(values), dim
     else:
         content = getattr(message, vector.slot)
-        size, unit = len(content), dim * vector.numpy.itemsize
-        if vector.dims_per_value > 1:
-            size = size * vector.dims_per_value
-        values = None if size % unit else np.frombuffer(content, vector.numpy)
-    if vector.dims_per_value > 1:
-        if size % dim or dim % vector.dims_per_value:
+        if len(content) % vector.numpy.itemsize:
+            what = vector.slot.removesuffix("_vector")
             raise InvalidParameter(
-                f"the num({size}) of all bits should divide the dim({dim})"
+                f"the length({len(content)}) of {what} data should divide the "
+                f"dim({dim})"
             )
-    elif size % unit:
-        raise InvalidParameter(
-            f"the length({size}) of {what} data should divide the dim({dim})"
-        )
-    assert values is not None
+        values = np.frombuffer(content, vector.numpy)
+    if dim % vector.dims_per_value or len(values) % vector.width(dim):
+        return values.reshape(1, -1)  # not the schema's dimension either, or it lies
     return values.reshape(-1, vector.width(dim))
 
 
@@ -187,8 +190,8 @@ def _arrays(message: Message) -> pa.Array:
         if kind not in _ELEMENTS or kind != (slot or kind):
             raise InvalidParameter(
                 "insert data does not match",
-                expected=f"{slot or 'scalar'} array",
-                actual=kind,
+                expected=f"{slot.removesuffix('_data') or 'scalar'} array",
+                actual=f"{kind.removesuffix('_data')} array",
             )
         slot = kind
         data = getattr(row, kind).data

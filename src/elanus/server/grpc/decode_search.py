@@ -187,7 +187,7 @@ def search_options(pairs: Pairs) -> SearchOptions:
             texts.pop("round_decimal", "-1"),
             "round_decimal [{}] is invalid, should be -1 or an integer in range [0, 6]",
         ),
-        ignore_growing=flag_of(texts, "ignore_growing"),
+        ignore_growing=_ignores_growing(texts),
         group_by_field=unquoted(texts.pop("group_by_field", "")),
         group_size=_group_size(texts),
         strict_group_size=flag_of(texts, "strict_group_size"),
@@ -206,7 +206,7 @@ def _query_options(pairs: Pairs) -> QueryOptions:
     return QueryOptions(
         limit=None if limit is None else number_of(limit, "limit [{}] is invalid"),
         offset=number_of(texts.pop("offset", "0"), window + ", offset [{}] is invalid"),
-        ignore_growing=flag_of(texts, "ignore_growing"),
+        ignore_growing=_ignores_growing(texts),
         is_iterator=flag_of(texts, "iterator"),
         stop_for_best=flag_of(texts, "reduce_stop_for_best"),
         collection_id=_optional_number(texts, "collection_id") or 0,
@@ -279,6 +279,13 @@ def flag_of(texts: dict[str, str], key: str) -> bool:
     return texts.pop(key, "").lower() == "true"
 
 
+def _ignores_growing(texts: dict[str, str]) -> bool:
+    text = texts.pop("ignore_growing", "") or "false"
+    if text not in _BOOLS:
+        raise InvalidParameter("parse ignore growing field failed")
+    return _BOOLS[text]
+
+
 def _search_params(text: str) -> Mapping[str, Any]:
     if not text:
         return _NO_VALUES
@@ -303,3 +310,8 @@ def json_of(text: str | bytes, what: str) -> Any:
 
 
 _NO_VALUES: Mapping[str, Any] = {}
+# Spellings that Go's strconv.ParseBool takes.
+_BOOLS = {
+    **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False),
+}
