@@ -461,7 +461,7 @@ REFUSED_SCHEMAS: list[tuple[str, list[FieldSchema], type[ElanusError], str]] = [
         "default",
         [K, V, FieldSchema("a", DataType.INT8, default=300)],
         InvalidParameter,
-        "default value of field a is illegal",
+        "default value out of range",
     ),
     (
         "auto id",

@@ -82,6 +82,8 @@ def check_schema(
             check_field_name(name)
     plain = schema.plain
     _check_primary(plain)
+    if any(f.is_dynamic for f in fields):
+        raise InvalidParameter("cannot explicitly set a field as a dynamic field")
     _check_auto_id(plain)
     _check_partition_key(plain)
     _check_clustering_key(plain, collection)
@@ -111,8 +113,6 @@ def _check_primary(fields: tuple[FieldSchema, ...]) -> None:
         raise InvalidParameter(
             "the data type of primary key should be Int64 or VarChar"
         )
-    if any(f.is_dynamic for f in fields):
-        raise InvalidParameter("cannot explicitly set a field as a dynamic field")
 
 
 def _check_auto_id(fields: tuple[FieldSchema, ...]) -> None:

@@ -120,5 +120,5 @@ def delete(core: Core, request: r.Delete) -> Mutation:
     if keys is None:
         partitions = partitions_to_read(collection.definition, partitions, "query")
     outcome = collection.delete_matching(predicate, partitions)
-    deleted = outcome.deleted if keys is None else len(keys)
+    deleted = outcome.deleted if keys is None else len(set(keys))
     return Mutation(None, outcome.ts or core.now(), deleted=deleted)
