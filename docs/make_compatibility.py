@@ -18,6 +18,9 @@ END = "<!-- end of methods -->\n"
 
 # What differs from Milvus on purpose, or is done in part.
 REMARKS = {
+    "AddCollectionFunction": "checked, then refused (3000)",
+    "AlterCollectionFunction": "checked: there are no functions",
+    "DropCollectionFunction": "checked: there are no functions",
     "AddCollectionField": "old rows read as the default or null at once",
     "AddCollectionStructField": "old rows read as null at once",
     "AlterCollection": "`ttl_field`, `query_mode` and namespaces are refused (3000); "

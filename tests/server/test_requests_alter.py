@@ -54,12 +54,27 @@ def test_added_fields() -> None:
     )
     with pytest.raises(InvalidParameter, match="failed to parse the field"):
         decoded("AddCollectionField", schema=b"\xff\xff")
-    function = message_class("schema.FunctionSchema")(name="bm25")
+    function = message_class("schema.FunctionSchema")(name="bm25", type=1)
     added = {"field_infos": [{"field_schema": field_message()}]}
     assert decoded(
         "AlterCollectionSchema",
         action={"add_request": {**added, "func_schema": [function]}},
-    ) == r.AddToSchema("d", "c", (FIELD,), ("bm25",))
+    ) == r.AddToSchema("d", "c", (FIELD,), (r.Function("bm25", 1),))
+
+
+def test_functions() -> None:
+    """Each request names what it means."""
+    function = message_class("schema.FunctionSchema")(name="f", type=2)
+    declared = r.Function("f", 2)
+    assert decoded(
+        "AddCollectionFunction", functionSchema=function
+    ) == r.AddCollectionFunction("d", "c", declared)
+    assert decoded(
+        "AlterCollectionFunction", function_name="g", functionSchema=function
+    ) == r.AlterCollectionFunction("d", "c", "g", declared)
+    assert decoded(
+        "DropCollectionFunction", function_name="f"
+    ) == r.DropCollectionFunction("d", "c", "f")
 
 
 def test_dropped_fields() -> None:

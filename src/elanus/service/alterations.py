@@ -21,7 +21,6 @@ from elanus.errors import (
     CollectionUnknown,
     InvalidParameter,
     MissingParameter,
-    UnsupportedOperation,
 )
 from elanus.schema.names import RESERVED_NAMES
 from elanus.schema.schema import CollectionSchema, FieldSchema, StructSchema
@@ -37,6 +36,7 @@ from elanus.service.altered_properties import (
     is_true,
 )
 from elanus.service.core import Core
+from elanus.service.functions import refuse_added
 from elanus.service.replies import Done
 from elanus.service.requests import CollectionRequest
 from elanus.service.warmup import check_field_warmup
@@ -154,14 +154,7 @@ def add_to_schema(core: Core, request: r.AddToSchema) -> Done:
     Raises: as :func:`add_collection_field`.
     """
     collection = _described(core, request)
-    if len(request.fields) > 1:
-        raise InvalidParameter("For now, only one field info is supported")
-    if len(request.functions) > 1:
-        raise InvalidParameter("For now, at most one function schema is supported")
-    if request.functions:
-        raise UnsupportedOperation(
-            f"function {request.functions[0]} in collection {request.collection}"
-        )
+    refuse_added(request)
     if not request.fields:
         raise InvalidParameter("fieldInfos and function schema are both empty")
     check_field_warmup(request.fields[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 
 from elanus.schema.schema import FieldSchema, StructSchema
 from elanus.service.requests import CollectionRequest, DatabaseRequest
@@ -50,6 +51,25 @@ class AddCollectionField(CollectionRequest):
     field: FieldSchema
 
 
+class FunctionKind(IntEnum):
+    """What a function makes, as numbered on the wire."""
+
+    UNKNOWN = 0
+    BM25 = 1
+    TEXT_EMBEDDING = 2
+    RERANK = 3
+    MINHASH = 4
+    MOL_FINGERPRINT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function as declared; ``kind`` is a number of :class:`FunctionKind` or more."""
+
+    name: str
+    kind: int
+
+
 @dataclass(frozen=True, slots=True)
 class AddCollectionStruct(CollectionRequest):
     """Add a struct array and its fields, as declared."""
@@ -60,14 +80,32 @@ class AddCollectionStruct(CollectionRequest):
 
 @dataclass(frozen=True, slots=True)
 class AddToSchema(CollectionRequest):
-    """Add fields and functions.
-
-    Attributes:
-        functions: names of functions.
-    """
+    """Add fields and functions."""
 
     fields: tuple[FieldSchema, ...]
-    functions: tuple[str, ...] = ()
+    functions: tuple[Function, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AddCollectionFunction(CollectionRequest):
+    """Add a function whose output field is there."""
+
+    function: Function
+
+
+@dataclass(frozen=True, slots=True)
+class AlterCollectionFunction(CollectionRequest):
+    """Give the function of this name another definition."""
+
+    name: str
+    function: Function
+
+
+@dataclass(frozen=True, slots=True)
+class DropCollectionFunction(CollectionRequest):
+    """Drop a function, but not its output field."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,36 @@ def add_collection_struct_field(message: Message, database: str) -> Request:
     )
 
 
+def add_collection_function(message: Message, database: str) -> Request:
+    """``AddCollectionFunctionRequest``."""
+    return r.AddCollectionFunction(
+        message.db_name or database,
+        message.collection_name,
+        _function(message.functionSchema),
+    )
+
+
+def alter_collection_function(message: Message, database: str) -> Request:
+    """``AlterCollectionFunctionRequest``."""
+    return r.AlterCollectionFunction(
+        message.db_name or database,
+        message.collection_name,
+        message.function_name,
+        _function(message.functionSchema),
+    )
+
+
+def drop_collection_function(message: Message, database: str) -> Request:
+    """``DropCollectionFunctionRequest``."""
+    return r.DropCollectionFunction(
+        message.db_name or database, message.collection_name, message.function_name
+    )
+
+
+def _function(message: Message) -> r.Function:
+    return r.Function(message.name, message.type)
+
+
 def alter_collection_schema(message: Message, database: str) -> Request:
     """``AlterCollectionSchemaRequest``.
 
@@ -92,7 +122,7 @@ def alter_collection_schema(message: Message, database: str) -> Request:
         return r.AddToSchema(
             *place,
             tuple(field_from_message(info.field_schema) for info in added.field_infos),
-            tuple(function.name for function in added.func_schema),
+            tuple(map(_function, added.func_schema)),
         )
     if action.HasField("drop_request"):
         dropped = action.drop_request

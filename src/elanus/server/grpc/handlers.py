@@ -81,6 +81,13 @@ HANDLERS: dict[str, Handler] = {
     "AlterCollectionSchema": Handler(
         decode_alter.alter_collection_schema, encode.altered_schema
     ),
+    "AddCollectionFunction": Handler(decode_alter.add_collection_function, encode.done),
+    "AlterCollectionFunction": Handler(
+        decode_alter.alter_collection_function, encode.done
+    ),
+    "DropCollectionFunction": Handler(
+        decode_alter.drop_collection_function, encode.done
+    ),
     # partitions
     "CreatePartition": Handler(d.of_partition(r.CreatePartition), encode.done),
     "DropPartition": Handler(d.of_partition(r.DropPartition), encode.done),
