@@ -18,7 +18,16 @@ from pymilvus import MilvusClient
 
 from elanus.schema.types import TYPES, DataType
 from elanus.serving import ServeOptions, Server
-from model.values import KEYS, KINDS, TEXTS, Options, json_values
+from model.values import (
+    KEYS,
+    KINDS,
+    STRUCTS,
+    TEXTS,
+    Options,
+    declaration,
+    indexes,
+    json_values,
+)
 from model.worlds import quick_folder
 
 Row = dict[str, Any]
@@ -37,14 +46,27 @@ class Field:
     nullable: bool = False
     default: Any = None
 
-    def add(self, declare: Any, **place: Any) -> None:
-        """Declare it by ``add_field`` or ``add_collection_field``."""
-        given: dict[str, Any] = {**self.options, **place, "nullable": self.nullable}
+    def add(self, client: MilvusClient, collection: str) -> None:
+        """Add it to a collection."""
+        given = self.declared()
+        if self.dtype is STRUCTS:
+            struct, capacity = given["struct_schema"], given["max_capacity"]
+            client.add_collection_struct_field(
+                collection, self.name, struct, max_capacity=capacity
+            )
+        else:
+            given["data_type"] = given.pop("datatype")
+            client.add_collection_field(collection, **given)
+
+    def declared(self) -> dict[str, Any]:
+        """Arguments of ``add_field``."""
+        given = declaration(self.dtype, self.options)
+        given |= {"field_name": self.name, "nullable": self.nullable}
         if self.default is not None:
             small = self.dtype.row.numpy if self.dtype in _SMALL else None
             # the client takes a plain integer for an Int64
             given["default_value"] = small.type(self.default) if small else self.default
-        declare(field_name=self.name, **given)
+        return given
 
     def bits(self, value: Any) -> Any:
         """What tells a value apart; nulls become the default."""
@@ -191,7 +213,7 @@ class Play:
             key.name, MilvusType(key.dtype), is_primary=True, **key.options
         )
         for one in others:
-            one.add(schema.add_field, datatype=MilvusType(one.dtype))
+            schema.add_field(**one.declared())
         client.create_collection(name, schema=schema)
         self._index(client, story.fields)
 
@@ -200,10 +222,7 @@ class Play:
         story = self.story
         self._write(client, 0)
         for one in story.added:
-            kind = MilvusType(one.dtype)
-            one.add(
-                client.add_collection_field, collection_name=self.name, data_type=kind
-            )
+            one.add(client, self.name)
         self._index(client, story.added)
         self.compare(client)
         self._write(client, 1)
@@ -222,13 +241,14 @@ class Play:
     def _index(self, client: MilvusClient, fields: tuple[Field, ...]) -> None:
         """Take the fields for declared, and load what can be searched."""
         self.declared.update((one.name, one) for one in fields)
+        wanted = client.prepare_index_params()
         for one in fields:
-            kind = KINDS[one.dtype].index
-            if kind is not None:
-                wanted = client.prepare_index_params()
-                wanted.add_index(one.name, index_type=kind[0], metric_type=kind[1])
-                client.create_index(self.name, wanted, sync=False)
-        if any(one.dtype.is_vector for one in fields):
+            for place, (kind, metric) in indexes(
+                one.name, one.dtype, one.options
+            ).items():
+                wanted.add_index(place, index_type=kind, metric_type=metric)
+        if len(wanted):
+            client.create_index(self.name, wanted, sync=False)
             client.release_collection(self.name)
             client.load_collection(self.name)
 

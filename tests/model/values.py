@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
 from hypothesis import strategies as st
+from pymilvus import DataType as MilvusType
+from pymilvus import StructFieldSchema
 
 from elanus.schema.types import TYPES, DataType
 
@@ -33,7 +36,7 @@ class Kind:
     Attributes:
         values: what goes in, given the field's options.
         bits: what tells values apart; of what goes in as of what comes out.
-        options: arguments of ``add_field`` beside name and type.
+        options: what is declared beside name and type.
         index: kind of index and metric, of a vector.
     """
 
@@ -41,6 +44,34 @@ class Kind:
     bits: Callable[[Any], Any] = repr
     options: Draws = field(default_factory=lambda: st.just({}))
     index: tuple[str, str] | None = None
+
+
+def declaration(dtype: DataType, options: Options) -> dict[str, Any]:
+    """Arguments of ``add_field`` beside its name, and beside nulls and defaults."""
+    if dtype is not STRUCTS:
+        return {"datatype": MilvusType(dtype), **options}
+    struct = StructFieldSchema()
+    for name, part in options["parts"].items():
+        struct.add_field(name, MilvusType(int(name[1:])), **part)
+    return {
+        "datatype": MilvusType.ARRAY,
+        "element_type": MilvusType.STRUCT,
+        "struct_schema": struct,
+        "max_capacity": options["max_capacity"],
+    }
+
+
+def indexes(name: str, dtype: DataType, options: Options) -> dict[str, tuple[str, str]]:
+    """Kind of index and metric for each place of a field that holds vectors."""
+    if dtype is STRUCTS:
+        parts = [DataType(int(part[1:])) for part in options["parts"]]
+        return {
+            f"{name}[p{part:d}]": ("HNSW", KINDS[part].index[1])
+            for part in parts
+            if KINDS[part].index is not None
+        }
+    index = KINDS[dtype].index
+    return {} if index is None else {name: index}
 
 
 def _json(value: Any) -> str:
@@ -120,6 +151,11 @@ def geometries(draw: st.DrawFn) -> str:
 
 
 ELEMENTS = [dtype for dtype, row in TYPES.items() if row.can_be_element]
+STRUCTS = DataType.ARRAY_OF_VECTOR  # which exist nowhere but in arrays of structs
+PARTS = [
+    *ELEMENTS,
+    *(d for d, row in TYPES.items() if row.vector and not row.vector.is_sparse),
+]
 
 
 @st.composite
@@ -138,6 +174,41 @@ def _arrays(options: Options) -> Draws:
 
 def _array_bits(values: Any) -> list[Any]:
     return list(map(repr, values))
+
+
+# --- times: the text that answers show in UTC ------------------------------------
+
+
+def _time_text(time: datetime) -> str:
+    text = time.isoformat()
+    return (text.rstrip("0") if "." in text else text) + "Z"
+
+
+# --- structs: a part is called by the number of its type -------------------------
+
+
+@st.composite
+def _struct_options(draw: st.DrawFn) -> dict[str, Any]:
+    chosen = draw(st.lists(st.sampled_from(PARTS), min_size=1, max_size=4, unique=True))
+    return {
+        "parts": {f"p{part:d}": draw(KINDS[part].options) for part in chosen},
+        "max_capacity": draw(st.integers(1, 4)),
+    }
+
+
+def _structs(options: Options) -> Draws:
+    struct = {
+        name: KINDS[DataType(int(name[1:]))].values(part)
+        for name, part in options["parts"].items()
+    }
+    return st.lists(st.fixed_dictionaries(struct), max_size=options["max_capacity"])
+
+
+def _struct_bits(values: Any) -> list[dict[str, Any]]:
+    return [
+        {name: KINDS[DataType(int(name[1:]))].bits(part) for name, part in one.items()}
+        for one in values
+    ]
 
 
 # --- vectors -----------------------------------------------------------------------
@@ -210,6 +281,8 @@ KINDS: dict[DataType, Kind] = {
     DataType.TEXT: Kind(_long_texts),
     DataType.JSON: Kind(lambda _: json_values(), _json),
     DataType.GEOMETRY: Kind(lambda _: geometries()),
+    DataType.TIMESTAMPTZ: Kind(lambda _: st.datetimes().map(_time_text)),
+    STRUCTS: Kind(_structs, _struct_bits, _struct_options()),
     DataType.ARRAY: Kind(_arrays, _array_bits, _array_options()),
     DataType.FLOAT_VECTOR: Kind(
         lambda o: _numbers(o, 32), _raw("<f4"), _DIM, ("FLAT", "L2")
