@@ -23,7 +23,7 @@ REMARKS = {
     "DropCollectionFunction": "checked: there are no functions",
     "AddCollectionField": "old rows read as the default or null at once",
     "AddCollectionStructField": "old rows read as null at once",
-    "AlterCollection": "`ttl_field`, `query_mode` and namespaces are refused (3000); "
+    "AlterCollection": "`query_mode` and namespaces are refused (3000); "
     "mmap, warmup, replicas, rates and quotas are kept and told; rows expire by the "
     "second, and isolation changes no answer",
     "AlterCollectionField": "`max_length`, `max_capacity`, description, mmap, warmup",
@@ -33,7 +33,7 @@ REMARKS = {
     "AlterIndex": "kept and told: everything is mapped",
     "Connect": "every credential is accepted",
     "CreateCollection": "properties without effect here are kept and told; "
-    "`ttl_field`, `query_mode`, namespaces and functions are refused (3000); a "
+    "`query_mode`, namespaces and functions are refused (3000); a "
     "clustering key is kept and told",
     "CreateIndex": "FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, HNSW, "
     "HNSW_SQ, HNSW_PQ, BIN_FLAT, BIN_IVF_FLAT, SPARSE_INVERTED_INDEX, SPARSE_WAND and "

@@ -22,6 +22,8 @@ class Settings:
         flush_age_s: rows older than this are flushed even when few, so that the log can
             be trimmed.
         history_s: how long deleted rows stay readable at an older timestamp.
+        expired_s: how long background work keeps rows that have expired, which a longer
+            time to live brings back; a compaction that is asked for removes them.
         worker_threads: threads of the build process; 0 means all cores.
         build_attempts: failures after which a segment stays without its index.
     """
@@ -36,5 +38,6 @@ class Settings:
     log_file_bytes: int = 16 << 20
     flush_age_s: float = 600.0
     history_s: float = 0.0
+    expired_s: float = 600.0
     worker_threads: int = 0
     build_attempts: int = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elanus.errors import InvalidParameter
-from elanus.schema.schema import FieldSchema
+from elanus.errors import InvalidParameter, RequestError
+from elanus.schema.check import check_schema
+from elanus.schema.schema import CollectionSchema, FieldSchema
 from elanus.schema.time_texts import part_names, parts_of_times, texts_of_times
 from elanus.schema.timestamptz import TIMESTAMP, encode_times
 from elanus.schema.types import DataType
@@ -199,3 +201,23 @@ def test_parts_that_there_are_not_are_named() -> None:
         InvalidParameter, match="unsupported field for extraction: week"
     ):
         part_names("year,week")
+
+
+@pytest.mark.parametrize(
+    ("flag", "text"),
+    [
+        ("is_partition_key", "the data type of partition key should be Int64 or VarC"),
+        ("is_clustering_key", "clustering key field at has unsupported data type Time"),
+    ],
+)
+def test_points_in_time_are_no_keys(flag: str, text: str) -> None:
+    """Neither of partitions nor of clusters."""
+    schema = CollectionSchema(
+        (
+            FieldSchema("id", DataType.INT64, is_primary=True),
+            FieldSchema("vector", DataType.FLOAT_VECTOR, dim=4),
+            replace(FIELD, nullable=False, **{flag: True}),
+        )
+    )
+    with pytest.raises(RequestError, match=text):
+        check_schema(schema, "docs")

@@ -11,16 +11,16 @@ from dataclasses import replace
 
 from elanus.database.database import Database, Named
 from elanus.engine.definition import (
-    TTL_SECONDS,
+    TTL_FIELD,
     CollectionDefinition,
     LoadDefinition,
 )
+from elanus.errors import InvalidParameter
 from elanus.schema.check import (
     check_added_field,
     check_added_struct,
     check_dropped_field,
     check_dropped_struct,
-    check_ttl,
 )
 from elanus.schema.schema import (
     DYNAMIC_FIELD,
@@ -78,6 +78,14 @@ def add_field(core: Database, name: Named, field: FieldSchema) -> None:
     alter(core, name, change)
 
 
+def _check_unused(field: FieldSchema, definition: CollectionDefinition) -> None:
+    if definition.properties.get(TTL_FIELD) == field.name:
+        raise InvalidParameter(
+            f"cannot drop field {field.name} because it is referenced by collection "
+            f"property {TTL_FIELD}, drop the property first"
+        )
+
+
 def drop_field(core: Database, name: Named, field_id: int) -> None:
     """Drop a field with its values and indexes; nothing happens if there is none.
 
@@ -87,8 +95,10 @@ def drop_field(core: Database, name: Named, field_id: int) -> None:
     """
 
     def change(old: CollectionDefinition) -> CollectionDefinition:
-        if field_id in old.schema.by_id:
-            check_dropped_field(old.schema.by_id[field_id], old.schema)
+        field = old.schema.by_id.get(field_id)
+        if field is not None:
+            check_dropped_field(field, old.schema)
+            _check_unused(field, old)
         return without_field(old, field_id)
 
     alter(core, name, change)
@@ -122,22 +132,6 @@ def drop_struct(core: Database, name: Named, struct_name: str) -> None:
         check_dropped_struct(struct, old.schema)
         kept = _without_names(old.loaded, {struct_name})
         return replace(old, schema=old.schema.without_struct(struct), loaded=kept)
-
-    alter(core, name, change)
-
-
-def set_ttl(core: Database, name: Named, seconds: int) -> None:
-    """Let rows expire so many seconds after they were written; 0 for never.
-
-    Raises:
-        InvalidParameter: the number is out of range.
-        CollectionNotFound, StorageError, DiskFull: nothing changed.
-    """
-    check_ttl(seconds)
-
-    def change(old: CollectionDefinition) -> CollectionDefinition:
-        properties = {**old.properties, TTL_SECONDS: str(seconds)}
-        return replace(old, properties=properties)
 
     alter(core, name, change)
 

@@ -233,7 +233,7 @@ class BackgroundWork:
         Args:
             up_to_id: the dead rows of segments with a greater id do not count.
         """
-        states = self.segment_states(collection)
+        states = self.segment_states(collection, is_eager=eager)
         if up_to_id is not None:
             states = [
                 state if state.segment_id <= up_to_id else replace(state, dead_rows=0)
@@ -241,13 +241,15 @@ class BackgroundWork:
             ]
         return next_action(states, collection.node.settings, eager=eager)
 
-    def segment_states(self, collection: Collection) -> list[SegmentState]:
+    def segment_states(
+        self, collection: Collection, *, is_eager: bool = False
+    ) -> list[SegmentState]:
         """The policy's view of a collection."""
         shard = collection.shard
         with shard.state_lock:
             segments = list(shard.sealed)
             partitions = shard.partitions
-            horizon = horizon_of(shard)
+            horizon = horizon_of(shard, is_eager=is_eager)
         states = []
         for segment in segments:
             missing = {
@@ -297,7 +299,9 @@ class BackgroundWork:
         outcome = "void"
         try:
             if isinstance(action, Compact):
-                done = compact(shard, action.segment_ids, runner)
+                done = compact(
+                    shard, action.segment_ids, runner, is_eager=action.is_eager
+                )
             else:
                 done = build(shard, action.segment_id, action.field_id, runner)
             outcome = "done" if done else "void"

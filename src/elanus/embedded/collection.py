@@ -8,8 +8,9 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 import pyarrow as pa
 
-from elanus.database.alteration import add_field, drop_field, set_ttl
+from elanus.database.alteration import add_field, drop_field
 from elanus.database.database import Database as Core
+from elanus.database.lifetimes import set_ttl, set_ttl_field, set_zone
 from elanus.distance.metrics import Metric
 from elanus.embedded.hybrid import (
     HybridOptions,
@@ -399,14 +400,31 @@ class Collection(Reader):
             raise InvalidParameter(f"field not found: {name}")
         drop_field(self._core, self._engine, field.id)
 
-    def set_ttl(self, seconds: int) -> None:
+    def set_ttl(self, seconds: int = 0, *, field: str | None = None) -> None:
         """Let rows vanish so many seconds after they were written; 0 for never.
 
+        Args:
+            field: instead, the name of a field of points in time: rows vanish when
+                theirs has come, those without one never. Empty for no field.
+
         Raises:
-            InvalidParameter: the number is too large.
+            InvalidParameter: the number is too large, it is no such field, or the other
+                of the two is in use.
         """
         self._live_name()
-        set_ttl(self._core, self._engine, seconds)
+        if field is None:
+            set_ttl(self._core, self._engine, seconds)
+        else:
+            set_ttl_field(self._core, self._engine, field)
+
+    def set_timezone(self, name: str) -> None:
+        """Take points in time that name no zone in this one, UTC at first.
+
+        Raises:
+            InvalidParameter: give an IANA name such as Asia/Shanghai.
+        """
+        self._live_name()
+        set_zone(self._core, self._engine, name)
 
     # --- partitions and indexes -------------------------------------------------------
 

@@ -257,8 +257,10 @@ class Collection:
         version = self.shard.version  # before the look: a closed shard shows nothing
         if self.shard.is_closed:
             raise ClosedError(f"collection {self._definition.name}")
-        horizon = self.shard.expiry_ts()
-        return version.since(horizon) if horizon else version
+        horizon, expiry = self.shard.expiry_ts(), self.shard.expiry()
+        if horizon:
+            version = version.since(horizon)
+        return version if expiry is None else version.unexpired_by(expiry)
 
     def plan_search(self, request: SearchRequest) -> SearchPlan:
         """The plan of a search; requests alike share one.

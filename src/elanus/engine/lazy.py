@@ -82,6 +82,8 @@ class LazyShard:
 
     def _tell(self, shard: LocalShard) -> None:
         shard.ttl_s = self.definition.ttl_s
+        field = self.definition.ttl_field
+        shard.ttl_field_id = None if field is None else field.id
         shard.index_definitions = {
             index.field_id: index.to_dict()
             for index in self.definition.indexes.values()
@@ -131,6 +133,7 @@ class LazyShard:
         settings = self._node.settings
         return bool(segments) and (
             self.definition.ttl_s > 0
+            or self.definition.ttl_field is not None
             or len(segments) >= settings.merge_factor
             or any(
                 entry.indexes

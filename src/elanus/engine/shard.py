@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from elanus.clock import ts_at
+from elanus.engine.expiry import Expiry
 from elanus.engine.node import Node
 from elanus.engine.version import SegmentView, Version
 from elanus.engine.write.records import DeleteRecord, Record, RowsRecord
@@ -84,6 +85,7 @@ class LocalShard:
         self.index_definitions: Mapping[int, Mapping[str, Any]] = {}
         self.damages: deque[str] = deque(maxlen=KEPT_DAMAGES)
         self.ttl_s = 0
+        self.ttl_field_id: int | None = None
         self.is_closed = False
         self.has_room = threading.Condition(self.state_lock)
         self._last_ticket: Ticket | None = None
@@ -334,6 +336,16 @@ class LocalShard:
             return 0
         seconds = self.node.clock.now_ms() // 1000 - self.ttl_s
         return ts_at(max(0, seconds * 1000))
+
+    def expiry(self) -> Expiry | None:
+        """By which field rows expire, and now; ``None`` when by none.
+
+        Moves ten times a second, so that what is known of a segment can be kept.
+        """
+        if self.ttl_field_id is None:
+            return None
+        tenths = self.node.clock.now_ms() // 100
+        return Expiry(self.ttl_field_id, tenths * 100_000)
 
     def replace_segments(
         self,

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from operator import is_
 from typing import Any
 
 import numpy as np
 
+from elanus.engine.expiry import Expiry, Unexpired, unexpired_rows
 from elanus.schema.arrays import array_of_plain
 from elanus.schema.columns import Column, Offsets, concat, take
 from elanus.schema.schema import CollectionSchema
@@ -32,6 +34,8 @@ class SegmentView:
         n_hidden: entries of ``segment.hidden`` that existed.
         max_ts: rows newer than this are not seen; ``None`` when there are none.
         min_ts: rows older than this have expired; 0 when there are none.
+        unexpired: rows that have not expired by a field of theirs, (n_rows,) bool;
+            ``None`` when that is every row.
     """
 
     segment: Segment
@@ -39,6 +43,7 @@ class SegmentView:
     n_hidden: int
     max_ts: int | None = None
     min_ts: int = 0
+    unexpired: Mask | None = None
     cache: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def visible(self, partitions: frozenset[int]) -> Mask | None:
@@ -58,6 +63,8 @@ class SegmentView:
         return self._of_its_time(mask)
 
     def _of_its_time(self, mask: Mask | None) -> Mask | None:
+        if self.unexpired is not None:
+            mask = self.unexpired if mask is None else mask & self.unexpired
         if self.max_ts is None and not self.min_ts:
             return mask
         stamps = self.segment.row_ts(self.n_rows)
@@ -75,6 +82,20 @@ class SegmentView:
         if known is None or known.min_ts != ts:
             known = self.cache[_UNEXPIRED] = replace(self, min_ts=ts, cache={})
         return known
+
+    def unexpired_by(self, expiry: Expiry) -> SegmentView:
+        """The same view without rows whose value of a field has passed."""
+        # as above; never the view itself, which would keep itself alive
+        known: tuple[Unexpired, SegmentView | None] | None = self.cache.get(
+            expiry.field_id
+        )
+        if known is None or not known[0].holds_at(expiry.now_us):
+            rows = unexpired_rows(self.segment, self.n_rows, expiry)
+            view = None
+            if rows.mask is not None:
+                view = replace(self, unexpired=rows.mask, cache={})
+            known = self.cache[expiry.field_id] = rows, view
+        return known[1] or self
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +137,16 @@ class Version:
             views = tuple(view.since(ts) for view in self.views)
             known = self.cache[_UNEXPIRED] = ts, replace(self, views=views, cache={})
         return known[1]
+
+    def unexpired_by(self, expiry: Expiry) -> Version:
+        """The same collection without rows whose value of a field has passed."""
+        views = tuple(view.unexpired_by(expiry) for view in self.views)
+        if all(map(is_, views, self.views)):
+            return self
+        known: Version | None = self.cache.get(expiry.field_id)
+        if known is None or not all(map(is_, views, known.views)):
+            known = self.cache[expiry.field_id] = replace(self, views=views, cache={})
+        return known
 
     def visible(self, position: int, partitions: frozenset[int]) -> Mask | None:
         """Rows of the view at ``position`` that reads show; shared, do not write.
@@ -172,10 +203,15 @@ def _view_as_of(view: SegmentView, ts: int) -> SegmentView:
     stamps = segment.row_ts(view.n_rows)
     if not segment.is_sealed:
         n_rows = int(np.searchsorted(stamps, ts, "right"))
-        return SegmentView(segment, n_rows, n_hidden, min_ts=view.min_ts)
+        unexpired = None if view.unexpired is None else view.unexpired[:n_rows]
+        return SegmentView(
+            segment, n_rows, n_hidden, min_ts=view.min_ts, unexpired=unexpired
+        )
     newest = int(stamps.max()) if len(stamps) else 0
     max_ts = ts if newest > ts else None
-    return SegmentView(segment, view.n_rows, n_hidden, max_ts, view.min_ts)
+    return SegmentView(
+        segment, view.n_rows, n_hidden, max_ts, view.min_ts, view.unexpired
+    )
 
 
 def gather(

@@ -15,7 +15,7 @@ from elanus.database.alteration import (
     without_field,
 )
 from elanus.engine.collection import Collection
-from elanus.engine.definition import TTL_FIELD, CollectionDefinition
+from elanus.engine.definition import CollectionDefinition
 from elanus.errors import (
     CollectionNotFound,
     CollectionUnknown,
@@ -178,11 +178,6 @@ def drop_from_schema(core: Core, request: r.DropFromSchema) -> Done:
         drop_struct(core.database, collection, struct.name)
         return DONE
     field = _field_to_drop(collection.schema, request)
-    if collection.definition.properties.get(TTL_FIELD) == field.name:
-        raise InvalidParameter(
-            f"cannot drop field {field.name} because it is referenced by collection "
-            f"property ttl_field, drop the property first"
-        )
     drop_field(core.database, collection, field.id)
     return DONE
 

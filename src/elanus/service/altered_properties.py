@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from elanus.database.lifetimes import check_lifetimes
 from elanus.engine.definition import (
     ALLOW_INSERT_AUTO_ID,
     TTL_SECONDS,
@@ -25,7 +26,6 @@ from elanus.service.properties import (
     check_isolation,
     check_timezone,
     check_ttl,
-    check_ttl_field,
 )
 from elanus.service.warmup import WARMUP, WARMUP_KEYS, check_collection_warmup
 
@@ -80,7 +80,7 @@ def check_altered(definition: CollectionDefinition, given: Mapping[str, str]) ->
                     "can not alter warmup properties if collection loaded", name
                 )
     check_ttl(given.get(TTL_SECONDS))
-    check_ttl_field(definition.schema, definition.properties, given)
+    check_lifetimes(definition.schema, definition.properties, given)
     check_timezone(given)
     _check_search_properties(definition, given)
     takes_ids = is_true(given.get(ALLOW_INSERT_AUTO_ID, ""))

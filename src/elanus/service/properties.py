@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from elanus.database.lifetimes import check_lifetimes
 from elanus.engine.definition import (
     TIMEZONE,
-    TTL_FIELD,
     TTL_SECONDS,
     CollectionDefinition,
 )
 from elanus.errors import IllegalSchema, InvalidParameter, UnsupportedOperation
 from elanus.schema.check import check_ttl as check_seconds
 from elanus.schema.schema import CollectionSchema
-from elanus.schema.types import DataType
 from elanus.schema.zones import check_zone
 from elanus.service.warmup import WARMUP, WARMUP_KEYS, check_collection_warmup
 
@@ -21,7 +20,7 @@ SHARDING = "namespace.sharding.enabled"
 ISOLATION = "partitionkey.isolation"
 _MAX_FIELD_ID = "max_field_id"
 # Taken at creation by Milvus, and not built here: refused rather than ignored.
-NOT_BUILT = (TTL_FIELD, "query_mode", "namespace.mode")
+NOT_BUILT = ("query_mode", "namespace.mode")
 OFF = frozenset({"", "false", "0"})
 _TRUE = frozenset({"true", "t", "1"})
 _FALSE = frozenset({"false", "f", "0"})
@@ -49,7 +48,7 @@ def check_collection_properties(
         raise error.within(
             "collection ttl property value not valid, parse error"
         ) from None
-    check_ttl_field(schema, {}, properties)
+    check_lifetimes(schema, {}, properties)
     for key in NOT_BUILT:
         if properties.get(key, "").lower() not in OFF:
             raise UnsupportedOperation(f"property {key} of collection {collection}")
@@ -95,37 +94,6 @@ def check_ttl(text: str | None) -> None:
             "collection TTL is not a valid positive integer"
         ) from None
     check_seconds(seconds)
-
-
-def check_ttl_field(
-    schema: CollectionSchema, present: Mapping[str, str], given: Mapping[str, str]
-) -> None:
-    """Raise unless at most one of the two ways to expire rows is in use.
-
-    Args:
-        present: the properties that the collection has.
-
-    Raises:
-        InvalidParameter: also if the field does not exist, or is of another type.
-    """
-    if TTL_FIELD in given and TTL_SECONDS in given:
-        raise InvalidParameter(
-            "collection TTL and ttl field cannot be set at the same time"
-        )
-    if TTL_SECONDS in given and TTL_FIELD in present:
-        raise InvalidParameter(
-            "ttl field is already exists, cannot be set collection TTL"
-        )
-    if TTL_FIELD not in given:
-        return
-    if TTL_SECONDS in present:
-        raise InvalidParameter("collection TTL is already set, cannot be set ttl field")
-    name = given[TTL_FIELD]
-    field = schema.by_name.get(name)
-    if field is None:
-        raise InvalidParameter(f"ttl field name {name} not found in schema")
-    if field.dtype is not DataType.TIMESTAMPTZ:
-        raise InvalidParameter(f"ttl field must be timestamptz, field name = {name}")
 
 
 def check_isolation(

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from elanus.clock import physical_ms, ts_at
+from elanus.engine.expiry import Expiry, unexpired_rows
 from elanus.engine.shard import LocalShard
 from elanus.engine.write.build import definitions_by_field, run_build
 from elanus.engine.write.flush import with_deletes
@@ -63,14 +64,23 @@ class Merged:
     carried: int = 0
 
 
-def compact(shard: LocalShard, segment_ids: Sequence[int], runner: Runner) -> bool:
+def compact(
+    shard: LocalShard,
+    segment_ids: Sequence[int],
+    runner: Runner,
+    *,
+    is_eager: bool = False,
+) -> bool:
     """Merge these segments; false if one of them has gone meanwhile.
+
+    Args:
+        is_eager: leave out every expired row, those of late, too.
 
     Raises:
         JobFailed: the worker could not do it; nothing changed.
         Cancelled, StorageError, DiskFull: nothing changed.
     """
-    sources = _plan(shard, segment_ids)
+    sources = _plan(shard, segment_ids, is_eager=is_eager)
     if sources is None:
         return False
     merged = None
@@ -98,24 +108,26 @@ def drop_dead_segments(shard: LocalShard) -> bool:
     """
     with shard.state_lock:
         segments, partitions = list(shard.sealed), shard.partitions
-        horizon = horizon_of(shard)
+        horizon = horizon_of(shard, is_eager=False)
     dead = [
         segment.id
         for segment in segments
         if len(dead_rows(segment, segment.hidden.size, horizon, partitions))
         == segment.n_rows
     ]
-    sources = _plan(shard, dead) if dead else None
+    sources = _plan(shard, dead, is_eager=False) if dead else None
     return sources is not None and _publish(shard, sources, None)
 
 
-def _plan(shard: LocalShard, segment_ids: Sequence[int]) -> list[_Source] | None:
+def _plan(
+    shard: LocalShard, segment_ids: Sequence[int], *, is_eager: bool
+) -> list[_Source] | None:
     with shard.state_lock:
         wanted = set(segment_ids)
         segments = [s for s in shard.sealed if s.id in wanted]
         sizes = [segment.hidden.size for segment in segments]
         partitions = shard.partitions
-        horizon = horizon_of(shard)
+        horizon = horizon_of(shard, is_eager=is_eager)
     if len(segments) < len(wanted):
         return None
     dropped = [
@@ -145,20 +157,32 @@ class Horizon:
     Attributes:
         deleted_ts: those deleted up to here.
         expired_ts: those written before.
+        expiry: those whose value of a field has passed then; ``None`` without one.
     """
 
     deleted_ts: int
     expired_ts: int
+    expiry: Expiry | None = None
 
 
-def horizon_of(shard: LocalShard) -> Horizon:
-    """Which rows no reader can ask for any more."""
-    history_ms = int(shard.node.settings.history_s * 1000)
-    expiry = max(0, physical_ms(shard.expiry_ts()) - history_ms)
-    if not history_ms:
-        return Horizon(shard.applied_ts, ts_at(expiry))
-    deleted = max(0, physical_ms(shard.applied_ts) - history_ms)
-    return Horizon(ts_at(deleted), ts_at(expiry))
+def horizon_of(shard: LocalShard, *, is_eager: bool) -> Horizon:
+    """Which rows need not be kept.
+
+    Args:
+        is_eager: whether rows go that expired of late, and would be seen again with a
+            longer time to live.
+    """
+    settings = shard.node.settings
+    history_ms = int(settings.history_s * 1000)
+    kept_ms = max(history_ms, 0 if is_eager else int(settings.expired_s * 1000))
+    expired = max(0, physical_ms(shard.expiry_ts()) - kept_ms)
+    expiry = shard.expiry()
+    if expiry is not None:
+        expiry = replace(expiry, now_us=expiry.now_us - kept_ms * 1000)
+    deleted = shard.applied_ts
+    if history_ms:
+        deleted = ts_at(max(0, physical_ms(deleted) - history_ms))
+    return Horizon(deleted, ts_at(expired), expiry)
 
 
 def dead_rows(
@@ -170,6 +194,10 @@ def dead_rows(
     dead[offsets[~shadowed & (ts <= horizon.deleted_ts)]] = True
     if segment.meta.ts_range[0] < horizon.expired_ts:
         dead |= segment.row_ts(segment.n_rows) < horizon.expired_ts
+    if horizon.expiry is not None:
+        unexpired = unexpired_rows(segment, segment.n_rows, horizon.expiry).mask
+        if unexpired is not None:
+            dead |= ~unexpired
     for partition, (start, end) in segment.meta.partitions.items():
         if partition not in partitions:
             dead[start:end] = True

@@ -38,10 +38,15 @@ class SegmentState:
 
 @dataclass(frozen=True, slots=True)
 class Compact:
-    """Write these segments as one, without their dead rows."""
+    """Write these segments as one, without their dead rows.
+
+    Attributes:
+        is_eager: whether rows are dead that expired of late.
+    """
 
     segment_ids: tuple[int, ...]
     reason: str
+    is_eager: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +97,10 @@ def _merge(segments: Sequence[SegmentState], settings: Settings) -> Compact | No
 def _merge_all(segments: Sequence[SegmentState], settings: Settings) -> Compact | None:
     chosen = _that_fit(sorted(segments, key=_live_bytes), settings)
     if len(chosen) > 1:
-        return Compact(_ids(chosen), "asked to optimise")
+        return Compact(_ids(chosen), "asked to optimise", is_eager=True)
     for segment in segments:
         if segment.dead_rows:
-            return Compact((segment.segment_id,), "asked to optimise")
+            return Compact((segment.segment_id,), "asked to optimise", is_eager=True)
     return None
 
 
