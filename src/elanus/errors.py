@@ -18,11 +18,13 @@ class ElanusError(Exception):
         code: Milvus' error code, sent on the wire.
         retriable: whether the same call may succeed later without a change.
         is_input_error: whether the caller can mend it by asking differently.
+        rows_refused: rows of the write that it ended.
     """
 
     code: ClassVar[int] = 65535
     retriable: ClassVar[bool] = False
     is_input_error: ClassVar[bool] = False
+    rows_refused: int = 0
 
     def within(self, context: str) -> ElanusError:
         """The same error with ``context`` put in front of its message."""

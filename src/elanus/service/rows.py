@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from elanus.engine.collection import Collection
 from elanus.engine.definition import DEFAULT_PARTITION
-from elanus.errors import InvalidParameter, PartitionNotFound, SchemaMismatch
+from elanus.errors import (
+    ElanusError,
+    InvalidParameter,
+    PartitionNotFound,
+    SchemaMismatch,
+)
 from elanus.schema.names import check_partition_name
 from elanus.service import requests as r
 from elanus.service.columns import column_values, named_columns
@@ -24,6 +31,11 @@ def insert(core: Core, request: r.Insert) -> Mutation:
         CollectionNotFound, SchemaMismatch, PartitionNotFound, InvalidParameter.
         RateLimited, DiskFull, ReadOnlyError, StorageError, UnknownOutcome.
     """
+    with _refusing(request):
+        return _insert(core, request)
+
+
+def _insert(core: Core, request: r.Insert) -> Mutation:
     collection = _writable(core, request)
     request = _without_structs(collection, request)
     schema = collection.schema
@@ -42,6 +54,11 @@ def upsert(core: Core, request: r.Upsert) -> Mutation:
     Raises: as :func:`insert`; and of a partial update
         CollectionNotLoaded, PartitionNotLoaded: it reads what it changes.
     """
+    with _refusing(request):
+        return _upsert(core, request)
+
+
+def _upsert(core: Core, request: r.Upsert) -> Mutation:
     collection = _writable(core, request)
     if request.is_partial or any(operation for _, operation in request.field_ops):
         return _update(collection, request)
@@ -73,6 +90,17 @@ def _update(collection: Collection, request: r.Upsert) -> Mutation:
     keys, outcome = collection.update(values, request.partition, ops)
     n_rows = len(keys)
     return Mutation(keys, outcome.ts, n_rows, outcome.deleted, n_rows)
+
+
+@contextmanager
+def _refusing(request: r.Insert) -> Iterator[None]:
+    """Errors tell how many rows they are about: of those claimed, those sent."""
+    try:
+        yield
+    except ElanusError as error:
+        sent = max((column.n_rows for column in request.columns), default=0)
+        error.rows_refused = max(0, min(request.n_rows, sent))
+        raise
 
 
 def _writable(core: Core, request: r.Insert) -> Collection:

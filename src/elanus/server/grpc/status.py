@@ -87,7 +87,7 @@ def status_of(error: ElanusError) -> Message:
 
 def error_reply(method: Method, error: ElanusError) -> bytes | None:
     """A method's reply that says what went wrong; ``None`` if it has no such place."""
-    return _reply_with(method, status_of(error))
+    return _reply_with(method, status_of(error), error.rows_refused)
 
 
 def unimplemented_reply(method: Method) -> bytes | None:
@@ -107,7 +107,7 @@ def busy(limit_bytes: int) -> ElanusError:
     )
 
 
-def _reply_with(method: Method, status: Message) -> bytes | None:
+def _reply_with(method: Method, status: Message, rows_refused: int = 0) -> bytes | None:
     if method.status_field is None:
         return None
     if not method.status_field:
@@ -115,5 +115,7 @@ def _reply_with(method: Method, status: Message) -> bytes | None:
         return content
     reply = method.reply()
     getattr(reply, method.status_field).CopyFrom(status)
+    if rows_refused:
+        reply.err_index.extend(range(rows_refused))
     content = reply.SerializeToString()
     return content
