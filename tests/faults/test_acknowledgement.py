@@ -15,6 +15,7 @@ import pytest
 import elanus
 from elanus.embedded.database import Database
 from faults.workload import (
+    DIM,
     columns_of,
     create,
     delete,
@@ -50,6 +51,26 @@ def test_write_then_sync_then_acknowledgement(tmp_path: Path) -> None:
         steps = [op for op, name in store.trace[before:] if name.startswith("log/")]
         # the second write is the mark, which needs no sync
         assert steps == ["write", "sync", "write"], operation.name
+    db.close()
+
+
+def test_rows_under_new_keys_outlive_a_power_loss(tmp_path: Path) -> None:
+    """The rows of the given keys are gone by the same record that brings the others."""
+    store = FaultStore(tmp_path / "db")
+    db = elanus.open(store.root, world=plain_world(lambda *_: store, store.step))
+    docs = db.create_collection("docs", dim=DIM, auto_id=True)
+    rows = {"vector": [vector_of(key, 1) for key in range(4)], "n": [0, 1, 2, 3]}
+    old = docs.insert(rows).to_pylist()
+    given = {"id": old[:2], "vector": rows["vector"][:2], "n": [10, 11]}
+    new = docs.upsert(given).to_pylist()
+    changed = docs.upsert({"id": old[2:3], "n": [12]}, partial=True).to_pylist()
+    for seed in range(4):
+        after = tmp_path / f"loss{seed}"
+        store.materialise(after, random.Random(seed))
+        with open_plain(after) as again:
+            found = again["docs"].query(output_fields=["n"]).to_pylist()
+        told = [(row["id"], row["n"]) for row in found]
+        assert told == [(old[3], 3), (new[0], 10), (new[1], 11), (changed[0], 12)]
     db.close()
 
 
