@@ -23,6 +23,7 @@ from serving.errors.case import Call, Case
 from serving.errors.raw import pairs, send
 from serving.errors.rows import ROWS
 from serving.errors.schemas import SCHEMAS
+from serving.errors.situations import SITUATIONS
 from serving.errors.stage import BOOKS, KEYED, LOOSE, VECTOR, index, row, schema
 
 
@@ -420,4 +421,5 @@ CASES = [
     *MORE,
     *ROWS,
     *SCHEMAS,
+    *SITUATIONS,
 ]

@@ -23,7 +23,7 @@ REASONS = {
 }
 NOT_BUILT = "not built: "
 # May only become fewer.
-MOST_UNPROVOKED = 3
+MOST_UNPROVOKED = 1
 _SHORTEST = 12
 
 
