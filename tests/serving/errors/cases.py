@@ -20,6 +20,7 @@ from pymilvus import (
 from pymilvus.grpc_gen import milvus_pb2
 
 from serving.errors.case import Call, Case
+from serving.errors.kinds import KINDS
 from serving.errors.raw import pairs, send
 from serving.errors.rows import ROWS
 from serving.errors.schemas import SCHEMAS
@@ -422,4 +423,5 @@ CASES = [
     *ROWS,
     *SCHEMAS,
     *SITUATIONS,
+    *KINDS,
 ]

@@ -61,6 +61,8 @@ def wide(client: MilvusClient) -> CollectionSchema:
         ("sparse", DataType.SPARSE_FLOAT_VECTOR, {}),
         ("note", DataType.INT64, {}),
         ("ratio", DataType.FLOAT, {}),
+        ("when", DataType.TIMESTAMPTZ, {}),
+        ("shape", DataType.GEOMETRY, {}),
         ("varchar", DataType.VARCHAR, {"max_length": 5}),
         ("small_limit", DataType.VARCHAR, {"max_length": 5}),
         ("shorts", DataType.ARRAY, {"element_type": DataType.INT16}),
