@@ -16,6 +16,7 @@ import pyarrow as pa
 from elanus.engine.definition import DEFAULT_PARTITION, CollectionDefinition
 from elanus.engine.lazy import LazyShard
 from elanus.engine.node import Node
+from elanus.engine.read.element_rows import ElementRows, Place, matching_elements
 from elanus.engine.read.grouping import search_groups
 from elanus.engine.read.plan import (
     QueryPlan,
@@ -324,6 +325,19 @@ class Collection:
             CorruptionError: a column file is damaged; the message names it.
         """
         return matching(version, plan, self._rng_for(plan.predicate))
+
+    def element_rows(
+        self, version: Version, plan: QueryPlan, after: Place | None
+    ) -> ElementRows:
+        """Which rows and elements a query with an element filter returns.
+
+        Args:
+            after: the last element that the caller has.
+
+        Raises:
+            CorruptionError: a column file is damaged; the message names it.
+        """
+        return matching_elements(version, plan, self._rng_for(plan.predicate), after)
 
     def get(self, version: Version, keys: Any, request: QueryRequest) -> pa.Table:
         """Rows of these primary keys, ascending; missing ones are skipped.

@@ -19,6 +19,12 @@ from elanus.expr.bind_compare import (
     bind_match,
     bind_range,
 )
+from elanus.expr.bind_elements import (
+    bind_match_elements,
+    is_element_filter,
+    match_kind,
+    refuse_early_filter,
+)
 from elanus.expr.bind_functions import bind_call
 from elanus.expr.bind_times import bind_moment, bind_time_comparison, time_column
 from elanus.expr.constants import fold_arithmetic
@@ -120,8 +126,15 @@ def bind(scope: Scope, tree: ast.Tree) -> Bound:
         text = scope.source_of(tree)
         raise Refusal(f"no viable alternative at input '{text}'")
     if isinstance(tree, ast.Call):
-        return bind_call(scope, tree, [bind(scope, a) for a in tree.arguments])
+        return _bind_call(scope, tree)
     return _bind_list(scope, tree)
+
+
+def _bind_call(scope: Scope, tree: ast.Call) -> Bound:
+    kind = match_kind(tree.name)
+    if kind is not None:
+        return bind_match_elements(scope, tree, kind, bind)
+    return bind_call(scope, tree, [bind(scope, a) for a in tree.arguments])
 
 
 def _bind_binary(scope: Scope, tree: ast.Binary) -> Bound:
@@ -198,6 +211,7 @@ def _bind_logical(scope: Scope, tree: ast.Logical) -> Bound:
         if not all(isinstance(value, bool) for value in values):
             raise Refusal(f"{op} can only apply on boolean")
         return Const(all(values) if op == "and" else any(values))
+    refuse_early_filter(op, bounds[:-1])
     factor = None
     parts: list[p.Condition] = []
     for i, bound in enumerate(bounds):
@@ -262,6 +276,8 @@ def _bind_unary(scope: Scope, tree: ast.Unary) -> Bound:
         return _fold_unary(op, bound)
     if isinstance(bound, Sampled):
         raise Refusal("random sample expression cannot be used in unary expression")
+    if is_element_filter(bound):
+        raise Refusal("element filter expression cannot be used in unary expression")
     refuse_whole_array(bound)
     if op == "+":
         return bound
@@ -320,7 +336,7 @@ def _bind_is_null(scope: Scope, tree: ast.IsNull) -> p.Condition:
         condition = p.Exists(operand)
         return condition if tree.negated else p.Not(condition)
     field = scope.schema.by_id[operand.field_id]
-    if field.is_vector:
+    if field.is_vector and not field.is_vector_list:
         raise Refusal("IsNull/IsNotNull operations are not supported on vector fields")
     condition = p.Null(p.Column(field.id, field.name, field.dtype, field.element_type))
     if not field.nullable:

@@ -13,6 +13,7 @@ from elanus.expr.tree import Call
 from elanus.schema.types import DataType
 
 _SAMPLE_MARGIN = 1e-10
+_LISTS = (DataType.ARRAY, DataType.ARRAY_OF_VECTOR)
 
 
 def bind_call(scope: Scope, call: Call, arguments: list[Bound]) -> Bound:
@@ -121,8 +122,11 @@ def _bind_array_length(scope: Scope, call: Call, arguments: list[Bound]) -> p.Le
     array = arguments[0]
     if isinstance(array, p.JsonPath):
         return p.Length(array)
-    if isinstance(array, p.Column) and array.dtype is DataType.ARRAY:
+    if isinstance(array, p.Column) and array.dtype in _LISTS:
         return p.Length(array)
+    source = scope.source_of(call.arguments[0])
+    if source.endswith("]") and not source.endswith(('"]', "']")):
+        raise Refusal(f"mismatched input '{source}' expecting an array")
     raise Refusal(
         "array_length operation are only supported on json, array or array-of-vector "
         f"fields now, got: {scope.source_of(call)}"
@@ -192,16 +196,4 @@ _FUNCTIONS: dict[str, tuple[int, _Binder]] = {
     "starts_with": (2, _bind_starts_with),
     **SPATIAL,
 }
-_LATER = frozenset(
-    (
-        "text_match",
-        "text_match_fuzzy",
-        "phrase_match",
-        "element_filter",
-        "match_any",
-        "match_all",
-        "match_least",
-        "match_most",
-        "match_exact",
-    )
-)
+_LATER = frozenset(("text_match", "text_match_fuzzy", "phrase_match"))

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from elanus.errors import InternalError
 from elanus.expr import predicate as p
+from elanus.expr.elements import ElementSource, match_rows
 from elanus.expr.evaluate_array import array_contains, array_equals
 from elanus.expr.evaluate_json import (
     json_between,
@@ -246,6 +247,11 @@ def _spatial(condition: p.Spatial, source: ColumnSource) -> Mask:
     return spatial(condition, source)
 
 
+def _match_elements(condition: p.Match, source: ColumnSource) -> Mask:
+    elements = ElementSource(source, condition.field_id)
+    return match_rows(condition, source, truth(condition.part, elements).true)
+
+
 _EVALUATORS: dict[type, Callable[[Any, ColumnSource], Mask]] = {
     p.Always: _always,
     p.And: _and,
@@ -261,5 +267,6 @@ _EVALUATORS: dict[type, Callable[[Any, ColumnSource], Mask]] = {
     p.Null: _null,
     p.Exists: _exists,
     p.Contains: _contains,
+    p.Match: _match_elements,
     p.Spatial: _spatial,
 }

@@ -54,7 +54,7 @@ def is_costly(condition: p.Condition) -> bool:
     """Whether a condition reads strings, geometries or whole arrays, and no JSON."""
     if isinstance(condition, p.Not):
         return is_costly(condition.part)
-    if isinstance(condition, p.Spatial):
+    if isinstance(condition, p.Spatial | p.Match):
         return True
     if isinstance(condition, p.Contains):
         return isinstance(condition.array, p.Column)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from elanus.expr import tokens as t
-from elanus.expr.refusal import Refusal, not_supported_yet
+from elanus.expr.refusal import Refusal
 from elanus.expr.tree import (
     Binary,
     Call,
@@ -25,6 +25,7 @@ from elanus.expr.tree import (
     Logical,
     Moment,
     Name,
+    Part,
     Range,
     Span,
     Template,
@@ -160,7 +161,7 @@ class _Parser:
     def _is_range(self, op: str) -> bool:
         """Whether a name and a second operator of the same direction follow."""
         kinds, at = self.kinds, self.pos + 1
-        if kinds[at] != t.NAME:
+        if kinds[at] not in (t.NAME, "$"):
             return False
         at += 1
         while kinds[at] == "[" and kinds[at + 1] != t.END:
@@ -185,7 +186,7 @@ class _Parser:
     def _operand(self) -> Tree:
         """A literal, name, list, call, parenthesis, or a prefix and its operand."""
         kind = self.kinds[self.pos]
-        if kind == t.NAME:
+        if kind in (t.NAME, "$"):
             return self._named()
         if kind in _CONSTANT_KINDS:
             return self._literal(kind)
@@ -218,8 +219,6 @@ class _Parser:
             return ConstantList(values, self._span(start))
         if kind == "[":
             return self._list(start)
-        if kind == "$":
-            raise not_supported_yet("element access with $")
         raise self._unexpected()
 
     def _literal(self, kind: str) -> Literal:
@@ -290,13 +289,13 @@ class _Parser:
         self.pos += 1
         if self.kinds[self.pos] not in ("[", t.LIST):
             return Name(name, (), self._span(start))
-        path: list[str | int] = []
+        path: list[str | int | Part] = []
         while self.kinds[self.pos] in ("[", t.LIST):
             path.append(self._key())
         return Name(name, tuple(path), self._span(start))
 
-    def _key(self) -> str | int:
-        """One ``["key"]`` or ``[0]`` after a name."""
+    def _key(self) -> str | int | Part:
+        """One ``["key"]``, ``[0]`` or ``[part]`` after a name."""
         if self.kinds[self.pos] == t.LIST:
             raise Refusal(
                 "json key must be enclosed in double quotes or single quotes: "
@@ -304,7 +303,7 @@ class _Parser:
             )
         self.pos += 1
         kind, word = self.kinds[self.pos], self.texts[self.pos]
-        key: str | int
+        key: str | int | Part
         if kind == t.STRING:
             key = t.string_value(word)
             if not key:
@@ -313,8 +312,8 @@ class _Parser:
             key = int(word) if len(word) < 20 else t.integer_value(word)
         elif kind == t.END:
             raise self._unexpected()
-        elif self.kinds[self.pos + 1] == "]" and kind == t.NAME and self._is_struct():
-            raise not_supported_yet("struct element access")
+        elif self.kinds[self.pos + 1] == "]" and kind == t.NAME:
+            key = Part(word)
         else:
             raise Refusal(
                 f'json key must be enclosed in double quotes or single quotes: "{word}"'
@@ -322,10 +321,6 @@ class _Parser:
         self.pos += 1
         self._expect("]")
         return key
-
-    def _is_struct(self) -> bool:
-        """Whether the key follows an index: only structs take ``s[0][field]``."""
-        return self.pos >= 2 and self.kinds[self.pos - 2] == "]"
 
     def _call(self, start: int) -> Tree:
         name = self.texts[self.pos]

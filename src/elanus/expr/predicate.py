@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -290,6 +291,43 @@ class Spatial:
         return f"st_{self.relation}({', '.join(parts)})"
 
 
+class MatchKind(StrEnum):
+    """How many elements of a row have to match."""
+
+    FILTER = "element_filter"  # some, and the others are left out of the answer
+    ANY = "match_any"
+    ALL = "match_all"
+    LEAST = "match_least"
+    MOST = "match_most"
+    EXACT = "match_exact"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """So many elements of a struct array, or an array, hold a condition. Never unknown.
+
+    Attributes:
+        subject: its name.
+        field_id: the array; of a struct, one of its fields, whose lists are as long as
+            the others'.
+        part: of elements; its columns are the array or fields of the struct.
+        threshold: how many; 1 for kinds that do not say.
+    """
+
+    subject: str
+    field_id: int
+    kind: MatchKind
+    part: Condition
+    threshold: int = 1
+
+    def __str__(self) -> str:
+        wanted = f", threshold={self.threshold}" if self.kind in _COUNTED else ""
+        return f"{self.kind}({self.subject}, {self.part}{wanted})"
+
+
+_COUNTED = (MatchKind.LEAST, MatchKind.MOST, MatchKind.EXACT)
+
+
 @dataclass(frozen=True, slots=True)
 class Not:
     """The opposite; unknown stays unknown."""
@@ -332,6 +370,7 @@ Condition: TypeAlias = (
     | Exists
     | Null
     | Contains
+    | Match
     | Spatial
     | Not
     | And
@@ -363,6 +402,11 @@ class Predicate:
     def fields(self) -> frozenset[int]:
         """Ids of the fields that evaluation reads."""
         return frozenset(_fields_of(self.condition))
+
+    @cached_property
+    def element_filter(self) -> Match | None:
+        """The part that leaves out elements of the rows that match, if there is one."""
+        return element_filter_of(self.condition)
 
     @property
     def is_always_true(self) -> bool:
@@ -403,6 +447,16 @@ class Predicate:
         return f"({self.condition}) and random_sample({self.sample!r})"
 
 
+def element_filter_of(condition: Condition) -> Match | None:
+    """The part of a condition that leaves out elements, if there is one."""
+    if isinstance(condition, Match):
+        return condition if condition.kind is MatchKind.FILTER else None
+    if isinstance(condition, (And, Or)):
+        # it stands last wherever it is allowed
+        return element_filter_of(condition.parts[-1])
+    return None
+
+
 def value_text(value: Value) -> str:
     """A constant or list of constants as source text."""
     if isinstance(value, tuple):
@@ -429,5 +483,8 @@ def _fields_of(condition: Condition) -> Iterator[int]:
         yield condition.column.field_id
     elif isinstance(condition, Contains):
         yield condition.array.field_id
+    elif isinstance(condition, Match):
+        yield condition.field_id
+        yield from _fields_of(condition.part)
     elif not isinstance(condition, Always):
         yield condition.operand.field_id

@@ -71,15 +71,26 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
-    """A field, a dynamic key, or a place inside one: ``a["b"][0]``."""
+class Part:
+    """A field of a struct, where it follows the struct in brackets."""
 
     name: str
-    path: tuple[str | int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A field, a dynamic key, or a place inside one: ``a["b"][0]``, ``s[0][part]``.
+
+    The name ``$`` stands for an element, inside a condition on elements.
+    """
+
+    name: str
+    path: tuple[str | int | Part, ...] = ()
     span: Span = field(default=(0, 0), compare=False)
 
     def __str__(self) -> str:
-        return self.name + "".join(f"[{constant_text(key)}]" for key in self.path)
+        keys = (k.name if isinstance(k, Part) else constant_text(k) for k in self.path)
+        return self.name + "".join(f"[{key}]" for key in keys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from elanus.expr.boxes import Boxes
 from elanus.expr.jsonpath import PathColumn
 from elanus.index.base import VectorIndex
 from elanus.schema.columns import Column, Offsets
+from elanus.schema.schema import CollectionSchema
 from elanus.schema.vectors import VectorColumn
 from elanus.segment.deletes import HiddenRows, Mask
 from elanus.segment.keys import Keys
@@ -27,10 +28,12 @@ class Segment(Protocol):
     Attributes:
         id: unique in the collection, never reused.
         hidden: rows that are deleted or shadowed.
+        schema: the collection's, as it is now.
     """
 
     id: int
     hidden: HiddenRows
+    schema: CollectionSchema
 
     @property
     def is_sealed(self) -> bool:

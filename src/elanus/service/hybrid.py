@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from elanus.engine.collection import Collection
+from elanus.engine.read.collapse import collapsed
 from elanus.engine.read.fusion import FusionPlan, fuse, rounded_down
 from elanus.engine.read.search import SearchHits
 from elanus.engine.version import Version
 from elanus.errors import InvalidParameter
 from elanus.schema import limits
 from elanus.service.core import Core
+from elanus.service.list_searches import collapses
 from elanus.service.output import COUNT, columns_of, shape_of
 from elanus.service.queries import queries_of
 from elanus.service.rankers import ranker_of, scorer_of
@@ -40,6 +42,7 @@ def hybrid_search(core: Core, request: HybridSearch) -> SearchReply:
         raise InvalidParameter("aggregates are not supported in search request")
     planned = [find_plan(core, collection, search) for search in searches]
     plans = [with_filter(*both) for both in zip(planned, searches, strict=True)]
+    how = collapses(plans, searches)
     fusion = FusionPlan(
         paths=tuple(plans),
         ranker=ranker_of(options, len(searches)),
@@ -51,7 +54,13 @@ def hybrid_search(core: Core, request: HybridSearch) -> SearchReply:
     times = time_form(collection.definition, searches[0].options.extra)
     shape = shape_of(collection.schema, request.output_fields, times, with_key=False)
     version = collection.pin()
-    hits = fuse(version, fusion, _searched(collection, version, fusion, searches))
+    found = [
+        hits if way is None else collapsed(hits, plan.metric, way)
+        for hits, plan, way in zip(
+            _searched(collection, version, fusion, searches), plans, how, strict=True
+        )
+    ]
+    hits = fuse(version, fusion, found)
     return SearchReply(
         collection=request.collection,
         primary_name=version.schema.primary.name,
@@ -62,6 +71,7 @@ def hybrid_search(core: Core, request: HybridSearch) -> SearchReply:
         output_fields=shape.names,
         session_ts=session_ts(core, version),
         group_columns=group_columns(hits, fusion.group, times),
+        elements=hits.elements,
     )
 
 

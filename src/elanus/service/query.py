@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from elanus.engine.collection import Collection
+from elanus.engine.read.element_rows import Place
 from elanus.engine.read.plan import QueryRequest
 from elanus.engine.version import Version
 from elanus.errors import InvalidParameter
 from elanus.schema import limits
+from elanus.schema.schema import CollectionSchema
+from elanus.schema.types import DataType
 from elanus.service.aggregates import aggregates, asks_for_aggregates
 from elanus.service.core import Core
 from elanus.service.output import columns_of, shape_of
 from elanus.service.reading import (
     check_iterated,
     partitions_to_read,
-    refuse_unbuilt,
     session_ts,
     version_at,
     without_growing,
@@ -22,7 +24,7 @@ from elanus.service.replies import QueryReply
 from elanus.service.requests import Query, QueryOptions
 from elanus.service.times import time_form
 
-_UNBUILT = ("query_iter_last_element_offset",)
+_LAST_KEY, _LAST_ELEMENT = "query_iter_last_pk", "query_iter_last_element_offset"
 _WINDOW = "invalid max query result window"
 
 
@@ -36,7 +38,6 @@ def query(core: Core, request: Query) -> QueryReply:
     """
     collection = core.collection(request)
     definition, options = collection.definition, request.options
-    refuse_unbuilt(options.extra, _UNBUILT)
     partitions = partitions_to_read(definition, request.partitions, "query")
     check_iterated(collection, options.collection_id if options.is_iterator else 0)
     times = time_form(definition, options.extra)
@@ -55,14 +56,37 @@ def query(core: Core, request: Query) -> QueryReply:
     _check_window(request)
     shape = shape_of(definition.schema, request.output_fields, times, with_key=True)
     plan = collection.plan_query(bound._replace(order_by=options.order_by_fields))
-    rows = collection.rows(version, plan)
+    elements = None
+    if plan.predicate is not None and plan.predicate.element_filter is not None:
+        place = _place(definition.schema, options)
+        found = collection.element_rows(version, plan, place)
+        rows, elements = found.rows, found.elements
+    else:
+        rows = collection.rows(version, plan)
     return QueryReply(
         collection=request.collection,
         primary_name=definition.schema.primary.name,
         columns=columns_of(version.views, rows.parts, rows.offsets, shape),
         output_fields=shape.names,
         session_ts=session_ts(core, version),
+        elements=elements,
     )
+
+
+def _place(schema: CollectionSchema, options: QueryOptions) -> Place | None:
+    """The last element that an iterator has received."""
+    if _LAST_ELEMENT not in options.extra:
+        return None
+    key = options.extra.get(_LAST_KEY, "")
+    try:
+        element = int(options.extra[_LAST_ELEMENT])
+        is_text = schema.primary.dtype is DataType.VARCHAR
+        return Place(key if is_text else int(key), element)
+    except ValueError:
+        raise InvalidParameter(
+            f"the place of an iterator is no element: {key}, "
+            f"{options.extra[_LAST_ELEMENT]}"
+        ) from None
 
 
 def _check_order(options: QueryOptions) -> None:

@@ -17,6 +17,7 @@ from elanus.engine.version import Version
 from elanus.schema.columns import Floats
 from elanus.schema.vectors import VectorRows
 from elanus.service.core import Core
+from elanus.service.list_searches import check_single
 from elanus.service.output import Shape, columns_of
 from elanus.service.queries import queries_of
 from elanus.service.reading import session_ts, version_at, without_growing
@@ -74,6 +75,7 @@ def search(core: Core, request: Search) -> SearchReply:
             session_ts=session_ts(core, version),
             iterator_token=batch.token,
             iterator_bound=batch.bound,
+            elements=batch.elements,
         )
     return run(core, prepared)
 
@@ -102,6 +104,7 @@ def reply_of(core: Core, prepared: Prepared, hits: SearchHits) -> SearchReply:
         output_fields=prepared.shape.names,
         session_ts=session_ts(core, version),
         group_columns=group_columns(hits, prepared.plan.group, prepared.shape.times),
+        elements=hits.elements,
     )
 
 
@@ -132,6 +135,7 @@ def prepare(core: Core, request: Search) -> Prepared:
     collection = core.collection(request)
     planned = find_plan(core, collection, request)
     plan = with_filter(planned, request)
+    check_single(plan, request.options)
     version = _version(collection, request)
     queries = queries_of(collection, version, plan, request)
     return Prepared(request, collection, version, plan, planned.shape, queries)

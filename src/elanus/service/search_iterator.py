@@ -44,6 +44,7 @@ class Batch:
 
     Attributes:
         bound: score of the last row.
+        elements: which element of its row each is, of a plan that finds elements.
     """
 
     version: Version
@@ -53,6 +54,7 @@ class Batch:
     scores: Floats
     token: str
     bound: float
+    elements: Offsets | None = None
 
 
 def check_walk(iterator: SearchIterator, offset: int) -> None:
@@ -115,6 +117,7 @@ def next_batch(core: Core, walk: Walk, iterator: SearchIterator) -> Batch:
         scores,
         token,
         float(scores[-1]) if len(scores) else _at_the_end(ranking, bound),
+        None if ranking.elements is None else ranking.elements[start:end],
     )
 
 
@@ -128,7 +131,8 @@ def _probe(core: Core, walk: Walk) -> Batch:
     bound = float(scores[0]) if end else _worst_bound(metric)
     keys = hits.keys[:end]
     token = core.new_token()
-    return Batch(walk.version, parts, offsets, keys, scores, token, bound)
+    elements = None if hits.elements is None else hits.elements[:end]
+    return Batch(walk.version, parts, offsets, keys, scores, token, bound, elements)
 
 
 def _is_last(ranking: Ranking, end: int, bound: float) -> bool:

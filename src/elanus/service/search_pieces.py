@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from elanus.engine.read.grouping import joined_elements
 from elanus.engine.read.search import SearchHits
 from elanus.schema.columns import concat
 from elanus.service.core import Core
@@ -95,4 +96,5 @@ def joined(found: Sequence[SearchHits]) -> SearchHits:
         offsets=np.concatenate([hits.offsets for hits in found]),
         scores=np.concatenate([hits.scores for hits in found]),
         keys=concat([hits.keys for hits in found]),
+        elements=joined_elements([hits.elements for hits in found]),
     )

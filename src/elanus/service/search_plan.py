@@ -14,6 +14,7 @@ from elanus.engine.read.plan import (
     SearchPlan,
     SearchRequest,
     bind_filter,
+    check_elements,
     vector_field,
 )
 from elanus.errors import InvalidParameter
@@ -75,6 +76,7 @@ def with_filter(planned: PlannedSearch, request: Search) -> SearchPlan:
     schema = planned.definition.schema
     zone = zone_of(planned.definition, planned.options.extra)
     predicate = bind_filter(schema, request.filter, request.filter_params, zone)
+    check_elements(predicate, planned.plan.field, planned.plan.metric)
     return replace(planned.plan, predicate=predicate)
 
 

@@ -15,7 +15,7 @@ from elanus.expr.predicate import Predicate
 from elanus.expr.prune import may_match
 from elanus.index.base import Allowed
 from elanus.schema.arrays import array_of_plain
-from elanus.schema.columns import Offsets
+from elanus.schema.columns import Offsets, to_arrow
 from elanus.segment.deletes import Mask
 from elanus.segment.keys import Keys
 
@@ -34,8 +34,12 @@ class ViewSource:
         return self.view.n_rows
 
     def column(self, field_id: int) -> pa.Array:
-        """A scalar column of the view."""
-        return self.view.segment.column(field_id, self.view.n_rows)
+        """A scalar column of the view; of lists of vectors, as Arrow has them."""
+        segment, n_rows = self.view.segment, self.view.n_rows
+        field = segment.schema.ever[field_id]
+        if field.is_vector:
+            return to_arrow(segment.vectors(field_id, n_rows), field)
+        return segment.column(field_id, n_rows)
 
     def json_path(self, field_id: int, path: tuple[str | int, ...]) -> PathColumn:
         """The values at one path of a JSON column."""

@@ -95,10 +95,11 @@ class FusionPlan:
 
 
 class _Rows(NamedTuple):
-    """The rows of all queries, each once per query.
+    """The rows of all queries, each once per query; or their elements.
 
     Attributes:
         query: the query it was found for.
+        elements: which element of its row each is; zeros where rows are found.
         key_rank: its place among all by primary key.
     """
 
@@ -108,6 +109,7 @@ class _Rows(NamedTuple):
     keys: Column
     key_rank: Offsets
     scores: Floats
+    elements: Offsets
 
     def take(self, order: Offsets) -> _Rows:
         """The rows at ``order``."""
@@ -118,6 +120,7 @@ class _Rows(NamedTuple):
             self.keys.take(array_of(order)),
             self.key_rank[order],
             self.scores[order],
+            self.elements[order],
         )
 
 
@@ -164,7 +167,8 @@ def fuse(version: Version, plan: FusionPlan, found: Sequence[SearchHits]) -> Sea
         return found[0]._replace(version=version)
     rows = _scored(version, plan, found)
     sign = np.float32(1 if plan.is_ascending else -1)
-    rows = rows.take(np.lexsort((rows.key_rank, sign * rows.scores, rows.query)))
+    order = (rows.elements, rows.key_rank, sign * rows.scores, rows.query)
+    rows = rows.take(np.lexsort(order))
     if plan.group is None:
         rank = _within(rows.query)
         kept = (rank >= plan.offset) & (rank < plan.offset + plan.limit)
@@ -174,7 +178,14 @@ def fuse(version: Version, plan: FusionPlan, found: Sequence[SearchHits]) -> Sea
         rows = rows.take(_grouped(plan, rows, codes, nq))
     counts = np.bincount(rows.query, minlength=nq).astype(np.int64)
     return SearchHits(
-        version, counts, rows.parts, rows.offsets, rows.scores, rows.keys, ()
+        version,
+        counts,
+        rows.parts,
+        rows.offsets,
+        rows.scores,
+        rows.keys,
+        (),
+        None if found[0].elements is None else rows.elements,
     )
 
 
@@ -202,9 +213,15 @@ def _scored(version: Version, plan: FusionPlan, found: Sequence[SearchHits]) -> 
         for h in found
     ]
     offsets = [h.offsets for h in found]
+    elements = [
+        np.zeros_like(h.offsets) if h.elements is None else h.elements for h in found
+    ]
+    width = 1 + max(int(places.max(initial=0)) for places in elements)
     names = [
-        query * int(sizes.sum()) + starts[part] + offset
-        for query, part, offset in zip(queries, parts, offsets, strict=True)
+        (query * int(sizes.sum()) + starts[part] + offset) * width + place
+        for query, part, offset, place in zip(
+            queries, parts, offsets, elements, strict=True
+        )
     ]
     unique, first, which = np.unique(
         np.concatenate(names), return_index=True, return_inverse=True
@@ -217,16 +234,28 @@ def _scored(version: Version, plan: FusionPlan, found: Sequence[SearchHits]) -> 
         scores[slots] += _contribution(plan, path, hits, queries[path])
     keys = concat([h.keys for h in found]).take(array_of(first))
     assert isinstance(keys, pa.Array)
-    key_rank = np.empty(len(keys), np.int64)
-    key_rank[values_of(pc.sort_indices(keys))] = np.arange(len(keys))
     return _Rows(
         np.concatenate(queries)[first],
         np.concatenate(parts)[first],
         np.concatenate(offsets)[first],
         keys,
-        key_rank,
+        _key_ranks(keys),
         scores,
+        np.concatenate(elements)[first],
     )
+
+
+def _key_ranks(keys: pa.Array) -> Offsets:
+    """The rank of each key among all; equal ones have one rank."""
+    order = values_of(pc.sort_indices(keys)).astype(np.int64)
+    ordered = keys.take(array_of(order))
+    is_new = np.ones(len(keys), np.int64)
+    if len(keys) > 1:
+        same = pc.equal(ordered[1:], ordered[:-1]).to_numpy(zero_copy_only=False)
+        is_new[1:] = ~same
+    ranks = np.empty(len(keys), np.int64)
+    ranks[order] = np.cumsum(is_new)
+    return ranks
 
 
 def _contribution(

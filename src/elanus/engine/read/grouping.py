@@ -54,6 +54,7 @@ class _Found(NamedTuple):
     offsets: Offsets
     scores: Floats
     keys: Column
+    elements: Offsets | None = None
 
 
 class Chosen(NamedTuple):
@@ -218,6 +219,7 @@ def _complete(
                 hits.offsets[rows],
                 hits.scores[rows],
                 hits.keys.take(array_of(rows)),
+                None if hits.elements is None else hits.elements[rows],
             )
     return done
 
@@ -231,7 +233,11 @@ def _measured(
 ) -> dict[int, _Found]:
     """The answers to queries for which every row is measured."""
     assert plan.group is not None
-    codes, starts = _codes_of_all(version, plan.group, allowed)
+    if plan.finds_elements:
+        allowed_of_rows: AllowedByView = [None] * len(version.views)
+    else:
+        allowed_of_rows = allowed
+    codes, starts = _codes_of_all(version, plan.group, allowed_of_rows)
     found = {}
     for query in asked.tolist():
         ranking = rank_allowed(version, plan, queries[query : query + 1], allowed)
@@ -242,6 +248,7 @@ def _measured(
             ranking.offsets[rows],
             ranking.scores_at(rows),
             ranking.keys_at(rows),
+            None if ranking.elements is None else ranking.elements[rows],
         )
     return found
 
@@ -275,7 +282,14 @@ def _hits(
         np.concatenate([answer.scores for answer in answers]),
         concat([answer.keys for answer in answers]),
         traces,
+        joined_elements([answer.elements for answer in answers]),
     )
+
+
+def joined_elements(parts: Sequence[Offsets | None]) -> Offsets | None:
+    """The elements of several answers as one; ``None`` where rows are found."""
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if known else None
 
 
 def _in_order(hits: SearchHits, plan: SearchPlan) -> SearchHits:
@@ -300,4 +314,5 @@ def _in_order(hits: SearchHits, plan: SearchPlan) -> SearchHits:
         offsets=hits.offsets[rows],
         scores=hits.scores[rows],
         keys=hits.keys.take(array_of(rows)),
+        elements=None if hits.elements is None else hits.elements[rows],
     )

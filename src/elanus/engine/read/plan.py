@@ -161,17 +161,15 @@ def plan_search(definition: CollectionDefinition, request: SearchRequest) -> Sea
         raise InvalidParameter(
             "Not allowed to do range-search when doing search-group-by"
         )
+    zone = request.zone or definition.zone
+    predicate = bind_filter(schema, request.filter, request.filter_params, zone)
+    check_elements(predicate, field, metric)
     return SearchPlan(
         field=field,
         metric=metric,
         limit=request.limit,
         offset=request.offset,
-        predicate=bind_filter(
-            schema,
-            request.filter,
-            request.filter_params,
-            request.zone or definition.zone,
-        ),
+        predicate=predicate,
         partitions=_partition_ids(definition, request.partitions),
         params=parse_search_params(
             "FLAT" if index is None or index.is_scanned else index.index_type,
@@ -264,6 +262,25 @@ def bind_filter(
     except QueryPlanError as error:
         raise error.within("failed to create query plan") from error
     return None if predicate.is_always_true else predicate
+
+
+def check_elements(
+    predicate: Predicate | None, field: FieldSchema, metric: Metric
+) -> None:
+    """Raise if a filter leaves out elements that a search does not look for.
+
+    Raises:
+        InvalidParameter: ask for rows with such elements.
+    """
+    found = None if predicate is None else predicate.element_filter
+    if found is None:
+        return
+    if field.struct != found.subject or metric.of_each is not metric:
+        raise InvalidParameter(
+            "element_filter is only supported for element-level search on vector "
+            "sub-fields of the same struct array; use MATCH_ANY/MATCH_* for row-level "
+            "vector search"
+        )
 
 
 def _bounds(metric: Metric, params: Mapping[str, Any]) -> Bounds | None:

@@ -19,6 +19,7 @@ from elanus.distance.block import Block
 from elanus.distance.kernels import prepared_queries
 from elanus.distance.metrics import scores_from_distances
 from elanus.distance.topk import TopK, select
+from elanus.engine.read.elements import allowed_elements, rows_of_elements
 from elanus.engine.read.filter import allowed_rows
 from elanus.engine.read.plan import Bounds, SearchPlan
 from elanus.engine.version import SegmentView, Version, gather
@@ -47,7 +48,8 @@ def segment_vectors(view: SegmentView, plan: SearchPlan) -> SegmentVectors:
     # a snapshot may hold an index of an older definition
     is_usable = index is not None and index.meta.metric is metric
     present = None
-    if plan.field.nullable:
+    # single elements are found under their own numbers
+    if plan.field.nullable and not plan.finds_elements:
         present = segment.vectors(field_id, n_rows).present
     vectors = SegmentVectors(rows, index if is_usable else None, present)
     view.cache[key] = (index, vectors)
@@ -94,6 +96,8 @@ class Ranking:
         distances: (rows,) float32, ascending.
         parts: (rows,) position in ``version.views``.
         offsets: (rows,) row offset in its segment.
+        elements: which element of its row each is, of a plan that finds elements; a
+            row may be there several times then.
     """
 
     version: Version
@@ -101,6 +105,7 @@ class Ranking:
     distances: Floats
     parts: Offsets
     offsets: Offsets
+    elements: Offsets | None = None
 
     @property
     def n_rows(self) -> int:
@@ -110,8 +115,8 @@ class Ranking:
     @property
     def nbytes(self) -> int:
         """Memory held."""
-        arrays = (self.distances, self.parts, self.offsets)
-        return sum(int(array.nbytes) for array in arrays)
+        arrays = (self.distances, self.parts, self.offsets, self.elements)
+        return sum(int(array.nbytes) for array in arrays if array is not None)
 
     def scores(self, start: int, end: int) -> Floats:
         """Scores of the rows at these ranks, in the metric's own sign."""
@@ -149,14 +154,22 @@ def allowed_by_view(
 ) -> AllowedByView:
     """The rows that a plan may return, for each view; ``None`` means all of it.
 
+    Of a plan that finds elements, the elements.
+
     Raises:
         CorruptionError: a column file is damaged; the message names it.
     """
-    return [
+    allowed = [
         allowed_rows(version, position, plan.partitions, plan.predicate, rng)
         if view.n_rows
         else None
         for position, view in enumerate(version.views)
+    ]
+    if not plan.finds_elements:
+        return allowed
+    return [
+        allowed_elements(view, plan.field.id, rows, plan.predicate)
+        for view, rows in zip(version.views, allowed, strict=True)
     ]
 
 
@@ -185,12 +198,14 @@ def rank_allowed(
         distances.append(measured)
         parts.append(np.full(len(chosen), position, np.int64))
         offsets.append(vectors.rows_of(chosen))
+    of_views, found = np.concatenate(parts), np.concatenate(offsets)
+    elements = None
+    if plan.finds_elements:
+        found, elements = rows_of_elements(
+            version.views, of_views, found, plan.field.id
+        )
     ranking = Ranking(
-        version,
-        plan,
-        np.concatenate(distances),
-        np.concatenate(parts),
-        np.concatenate(offsets),
+        version, plan, np.concatenate(distances), of_views, found, elements
     )
     return _sorted(_within(ranking, plan.bounds))
 
@@ -232,6 +247,7 @@ def _taken(ranking: Ranking, order: npt.NDArray[np.intp]) -> Ranking:
         ranking.distances[order],
         ranking.parts[order],
         ranking.offsets[order],
+        None if ranking.elements is None else ranking.elements[order],
     )
 
 

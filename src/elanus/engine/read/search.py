@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from elanus.distance.metrics import scores_from_distances
 from elanus.distance.topk import TopK, merge
+from elanus.engine.read.elements import rows_of_elements
 from elanus.engine.read.order import SortKey, sorted_rows
 from elanus.engine.read.plan import SearchPlan
 from elanus.engine.read.ranking import (
@@ -54,6 +55,8 @@ class SearchHits(NamedTuple):
         offsets: row offset in its segment, (hits,) int64.
         scores: in the metric's own sign, (hits,) float32.
         keys: primary key of each hit.
+        elements: which element of its row each hit is, of a plan that finds elements; a
+            row may be hit several times then.
     """
 
     version: Version
@@ -63,6 +66,7 @@ class SearchHits(NamedTuple):
     scores: Floats
     keys: Column
     traces: tuple[SegmentTrace, ...]
+    elements: Offsets | None = None
 
 
 def search(
@@ -160,11 +164,18 @@ def _reduce(
         offsets, distances = top.offsets[real], top.distances[real]
         parts = None if parts is None else parts[real]
     scores = scores_from_distances(distances, plan.metric)
+    elements = None
+    if plan.finds_elements:
+        offsets, elements = rows_of_elements(
+            version.views, parts, offsets, plan.field.id
+        )
     if not len(offsets):
         keys: Column = pa.nulls(0, version.schema.primary.arrow_type)
-        return SearchHits(version, counts, None, offsets, scores, keys, traces)
+        return SearchHits(
+            version, counts, None, offsets, scores, keys, traces, elements
+        )
     keys = gather(version.views, parts, offsets, version.schema.primary.id)
-    hits = SearchHits(version, counts, parts, offsets, scores, keys, traces)
+    hits = SearchHits(version, counts, parts, offsets, scores, keys, traces, elements)
     hits = _ties_by_key(hits, distances)
     return _in_order(hits, plan.order) if plan.order else hits
 
@@ -210,4 +221,5 @@ def _taken(hits: SearchHits, order: Offsets) -> SearchHits:
         hits.scores[order],
         hits.keys.take(array_of(order)),
         hits.traces,
+        None if hits.elements is None else hits.elements[order],
     )
