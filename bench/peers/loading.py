@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +18,6 @@ from bench.peers.clients import (
     Clients,
     Data,
     Job,
-    connected,
 )
 from bench.peers.environments import Unavailable
 from bench.peers.peer import Peer, unused_port
@@ -103,7 +102,7 @@ def load(peer: Peer, data: Data, pace: Pace, say: Say) -> Candidate:
     begin = peer.start()
     clients: Clients | None = None
     try:
-        with connected(peer.uri) as client:
+        with _first_connection(peer.uri, begin) as client:
             ready_s = _until_answered(client, begin)
             say(f"answers after {ready_s:.1f} s")
             _create(client)
@@ -121,6 +120,20 @@ def load(peer: Peer, data: Data, pace: Pace, say: Say) -> Candidate:
             raise Unavailable(str(error)) from error
         raise
     return candidate
+
+
+@contextmanager
+def _first_connection(uri: str, begin: float) -> Iterator[MilvusClient]:
+    """A client of a server that may listen long before it greets anybody."""
+    while True:
+        try:
+            client = MilvusClient(uri, timeout=60)
+            break
+        except MilvusException:
+            if time.perf_counter() - begin > COLD_S:
+                raise
+    with closing(client):
+        yield client
 
 
 def _until_answered(client: MilvusClient, begin: float) -> float:
