@@ -124,6 +124,10 @@ class FakeService:
         """What ``long`` says; nothing is long unless a test wants it."""
         return self.long(request)
 
+    def is_long(self, request: r.Request) -> bool:
+        """Whether there would be steps."""
+        return self.long(request) is not None
+
     def is_short(self, request: r.Request) -> bool:
         """As told."""
         return self.all_are_short

@@ -257,10 +257,12 @@ def test_every_thread_is_made_ready() -> None:
         with lock:
             ready.append(threading.current_thread().name)
 
-    limits = Limits(threads={Lane.READ: 2, Lane.OTHER: 3}, on_thread_start=on_start)
+    threads = {Lane.READ: 2, Lane.LONG: 1, Lane.OTHER: 3}
+    limits = Limits(threads=threads, on_thread_start=on_start)
     with dispatching(FakeService(), limits):
         pass
     assert sorted(ready) == [
+        "elanus-long-0",
         "elanus-other-0",
         "elanus-other-1",
         "elanus-other-2",
@@ -435,8 +437,9 @@ def test_nothing_is_lost_among_threads() -> None:
 class Steps:
     """Work of so many steps; each waits until it is let on."""
 
-    def __init__(self, count: int, served: list[str]) -> None:
+    def __init__(self, count: int, served: list[str], name: str = "step") -> None:
         self.left = count
+        self.name = name
         self.served = served
         self.begun = threading.Semaphore(0)
         self.let_on = threading.Semaphore(0)
@@ -446,46 +449,72 @@ class Steps:
         self.begun.release()
         assert self.let_on.acquire(timeout=WAIT_S)
         self.left -= 1
-        self.served.append("step")
+        self.served.append(self.name)
         return None if self.left else REPLIES[r.Search]
 
 
-def _is_large(request: r.Request) -> bool:
-    return isinstance(request, r.Search) and request.options.limit == 2
+def _limit(request: r.Request) -> int:
+    assert isinstance(request, r.Search)
+    return request.options.limit
 
 
-def _large_search() -> bytes:
-    params = [{"key": "topk", "value": "2"}]
+def _search_of(limit: int, **fields: str) -> bytes:
+    params = [{"key": "topk", "value": str(limit)}]
     payload: bytes = message(
-        "milvus.SearchRequest", search_params=params
+        "milvus.SearchRequest", search_params=params, **fields
     ).SerializeToString()
     return payload
 
 
-def test_small_calls_are_served_between_the_steps_of_a_long_one() -> None:
-    """With a single thread, a small search waits for one step, not for all."""
+def test_a_small_call_does_not_wait_for_a_long_one() -> None:
+    """It is answered while a step of the long one is being done."""
     service, served = FakeService(), list[str]()
     work = Steps(3, served)
-    service.long = lambda request: work if _is_large(request) else None
-
-    def answer(request: r.Request) -> a.Reply:
-        served.append("small")
-        return REPLIES[r.Search]
-
-    service.answer = answer
-    long_call = SignalledCall("Search", _large_search())
+    service.long = lambda request: work if _limit(request) == 2 else None
+    long_call = SignalledCall("Search", _search_of(2))
     small_call = SignalledCall("Search", search())
     with dispatching(service, Limits(threads=SMALL)) as dispatcher:
         dispatcher.submit(long_call)
         assert work.begun.acquire(timeout=WAIT_S)
         dispatcher.submit(small_call)
+        assert small_call.answered.wait(WAIT_S)
+        assert served == []
         for _ in range(3):
             work.let_on.release()
         assert long_call.answered.wait(WAIT_S)
-        assert small_call.answered.wait(WAIT_S)
-    assert served == ["step", "small", "step", "step"]
     assert len(long_call.replies) == len(small_call.replies) == 1
     assert dispatcher.in_flight_bytes == 0
+
+
+def test_long_calls_take_turns() -> None:
+    """With a single thread, the steps of one are done between those of the other."""
+    service, served = FakeService(), list[str]()
+    works = {limit: Steps(2, served, f"step of {limit}") for limit in (2, 3)}
+    service.long = lambda request: works.get(_limit(request))
+    calls = [SignalledCall("Search", _search_of(limit)) for limit in works]
+    with dispatching(service, Limits(threads=SMALL)) as dispatcher:
+        for call in calls:
+            dispatcher.submit(call)
+        for work in works.values():
+            work.let_on.release(2)
+        assert all(call.answered.wait(WAIT_S) for call in calls)
+    assert served == ["step of 2", "step of 3"] * 2
+
+
+def test_a_large_read_is_not_for_the_threads_of_small_ones() -> None:
+    """Nothing short waits while its text is read."""
+    service, threads = FakeService(), list[str]()
+
+    def answer(request: r.Request) -> a.Reply:
+        threads.append(threading.current_thread().name)
+        return REPLIES[r.Search]
+
+    service.answer = answer
+    large = SignalledCall("Search", _search_of(1, dsl="x" * (128 << 10)))
+    with dispatching(service, Limits(threads=SMALL)) as dispatcher:
+        dispatcher.submit(large)
+        assert large.answered.wait(WAIT_S)
+    assert threads == ["elanus-long-0"]
 
 
 def test_a_long_call_that_nobody_waits_for_ends_between_steps() -> None:

@@ -194,6 +194,10 @@ class LocalService:
         """
         return self._pace.is_short(request) and self.core.database.node.log.is_settled
 
+    def is_long(self, request: Request) -> bool:
+        """Whether it is a search of many queries, which is done in :meth:`steps`."""
+        return isinstance(request, r.Search) and is_long(request)
+
     def plan_key(self, request: Request) -> Hashable | None:
         """Requests of equal keys may be handled together; ``None`` for alone."""
         return plan_key(request) if isinstance(request, r.Search) else None

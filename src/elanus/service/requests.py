@@ -91,6 +91,10 @@ class Service(Protocol):
         """Whether handling it most likely takes less than handing it on; a guess."""
         ...
 
+    def is_long(self, request: Request) -> bool:
+        """Whether handling it takes many times as long as others of its kind."""
+        ...
+
     def handle_together(
         self, requests: Sequence[Request], contexts: Sequence[RequestContext]
     ) -> Sequence[Reply | ElanusError]:

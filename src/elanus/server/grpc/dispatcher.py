@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,7 @@ from elanus.service.requests import RequestContext, Service
 DEFAULT_DATABASE = "default"
 # A larger request is decoded by the thread that serves it: small ones wait behind it.
 _DECODED_ON_ARRIVAL_BYTES = 64 << 10
+_LONG_NICENESS = 10
 # What a waiting call costs beside its payload, about.
 _CALL_BYTES = 2 << 10
 _log = logging.getLogger("elanus.server")
@@ -47,7 +49,18 @@ def _nothing() -> None:
 
 
 def _threads_here() -> Mapping[Lane, int]:
-    return {Lane.READ: max(2, os.cpu_count() or 2), Lane.OTHER: 8}
+    cores = max(2, os.cpu_count() or 2)
+    return {Lane.READ: cores, Lane.LONG: cores, Lane.OTHER: 8}
+
+
+def _give_way() -> None:
+    """Let the calling thread run after all others of the process, where that is known.
+
+    Linux has the setting per thread. A client waits for a long read anyway; a short one
+    that has to share its processor with one takes several times as long.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LONG_NICENESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +104,7 @@ class Dispatcher:
         self._threads = [
             threading.Thread(
                 target=self._work,
-                args=(self._backlogs[lane],),
+                args=(lane,),
                 name=f"elanus-{lane.value}-{number}",
                 daemon=True,
             )
@@ -125,12 +138,19 @@ class Dispatcher:
         ):
             self._release(call)
             return
-        backlog = self._backlogs[handler.lane]
+        backlog = self._backlogs[self._lane_of(call, handler)]
         if is_alone and not len(backlog) and self._is_short(call):
             self._prepare_thread()
             self._serve([call])
         else:
             backlog.put(call)
+
+    def _lane_of(self, call: Call, handler: Handler) -> Lane:
+        if handler.lane is not Lane.READ:
+            return handler.lane
+        if call.request is None or self._service.is_long(call.request):
+            return Lane.LONG
+        return Lane.READ
 
     def _is_short(self, call: Call) -> bool:
         return call.request is not None and self._service.is_short(call.request)
@@ -227,8 +247,11 @@ class Dispatcher:
 
     # --- in a working thread --------------------------------------------------------
 
-    def _work(self, backlog: Backlog) -> None:
+    def _work(self, lane: Lane) -> None:
+        if lane is Lane.LONG:
+            _give_way()
         self.limits.on_thread_start()
+        backlog = self._backlogs[lane]
         while (calls := backlog.take()) is not None:
             try:
                 self._serve(calls, backlog)

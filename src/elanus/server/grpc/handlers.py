@@ -22,10 +22,13 @@ class Lane(Enum):
     """Which threads run a method.
 
     Reading keeps a processor busy, so there is one thread per core; everything else
-    may wait for a disk or a lock, and must not keep readers waiting meanwhile.
+    may wait for a disk or a lock, and must not keep readers waiting meanwhile. Reads
+    that take many times as long as others have threads of their own: no method names
+    that lane, the dispatcher moves them there.
     """
 
     READ = "read"
+    LONG = "long"
     OTHER = "other"
 
 
