@@ -60,7 +60,7 @@ bench: setup  ## the figures of the README, as ratios; SCALE=small for a quick l
 	@$(RUN) python -m bench.run --scale $(or $(SCALE),full)
 
 bench-peers: setup  ## beside Milvus and Milvus Lite, which are fetched once; SCALE=small
-	@$(RUN) python -m bench.peers --scale $(or $(SCALE),full)
+	@$(RUN) python -m bench.peers --scale $(or $(SCALE),full) $(if $(REAL),--real $(REAL))
 
 clean:  ## remove what make and the tools created
 	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis

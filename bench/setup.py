@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 import elanus
 from examples import sentences
@@ -74,11 +75,15 @@ class Setup:
     Attributes:
         is_written: whether vectors and queries are read from files in the folder, which
             leaves no trace in the memory that is measured; see :meth:`written_apart`.
+        real: folder of more real sentences than the repository has, ``text20k.parquet``
+            and ``text20k-queries.parquet`` with a column ``embedding``; they are taken
+            as they are, and then what lies among them.
     """
 
     scale: Scale
     folder: Path
     is_written: bool = False
+    real: Path | None = None
 
     def written_apart(self) -> Setup:
         """The same, its vectors and queries made by another process."""
@@ -96,9 +101,16 @@ class Setup:
                 while piece := file.read(BATCH * DIM * 4):
                     yield np.frombuffer(piece, np.float32).reshape(-1, DIM)
             return
-        real = sentences.load().vectors
+        if self.real is None:
+            real, whole = sentences.load().vectors, 0
+        else:
+            real = sentences.embeddings(pq.read_table(self.real / "text20k.parquet"))
+            whole = len(real) // BATCH
         for number in range(self.scale.rows // BATCH):
-            yield sentences.mixed(real, BATCH, seed=1_000 + number)
+            if number < whole:
+                yield real[number * BATCH :][:BATCH]
+            else:
+                yield sentences.mixed(real, BATCH, seed=1_000 + number)
 
     def vectors(self) -> np.ndarray:
         """All vectors, (rows, 384) float32."""
@@ -108,8 +120,18 @@ class Setup:
         """Query vectors of the same kind, (queries, 384) float32."""
         if self.is_written:
             return np.fromfile(self.folder / "queries.bin", np.float32).reshape(-1, DIM)
+        if self.real is not None:
+            table = pq.read_table(self.real / "text20k-queries.parquet")
+            return sentences.embeddings(table)[: self.scale.queries]
         real = sentences.load("query").vectors
         return sentences.mixed(real, self.scale.queries, seed=1)
+
+    @property
+    def data(self) -> str:
+        """In words, what the vectors are."""
+        if self.real is None:
+            return "Vectors that lie among 2,000 real sentences"
+        return "20,000 real sentences, and vectors that lie among them"
 
     def open(self, name: str) -> Any:
         """The database of this name in the folder, open."""

@@ -45,20 +45,25 @@ def load(role: str = "document") -> Sentences:
     """The extract's rows with this role, ``document`` or ``query``."""
     table = pq.read_table(_EXTRACT)
     table = table.filter(pc.equal(table["role"].cast(pa.string()), role))
-    flat = table["embedding"].combine_chunks().flatten().to_numpy()
-    vectors = flat.reshape(-1, DIM).astype(np.float32)
+    vectors = embeddings(table)
     columns = table.select(["id", "text", "topic", "words"]).append_column(
         "source", table["source"].cast(pa.string())
     )
     return Sentences(columns, vectors)
 
 
+def embeddings(table: pa.Table) -> np.ndarray:
+    """The column ``embedding`` of lists of 384 numbers, (n, 384) float32."""
+    flat = table["embedding"].combine_chunks().flatten().to_numpy()
+    return flat.reshape(-1, DIM).astype(np.float32)
+
+
 def mixed(vectors: np.ndarray, rows: int, seed: int) -> np.ndarray:
     """``rows`` unit vectors that lie among ``vectors``, the same for the same seed.
 
     Each is a random point between two of ``vectors`` with a little Gaussian noise,
-    normalised: ``u * a + (1 - u) * b + 0.25 * g / sqrt(dim)``. Neighbourhoods stay
-    those of real text, so an index finds them as hard as real ones.
+    normalised: ``u * a + (1 - u) * b + 0.25 * g / sqrt(dim)``. The more of them there
+    are for each of ``vectors``, the more alike they become, and the harder to find.
 
     Returns:
         (rows, dim) float32, C order.

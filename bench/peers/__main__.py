@@ -37,13 +37,14 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     given.folder.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="peers-", dir=given.folder))
+    setup = Setup(SCALES[given.scale], folder, real=given.real)
     try:
-        candidates = _measured(given, Setup(SCALES[given.scale], folder))
+        candidates = _measured(given, setup)
     finally:
         shutil.rmtree(folder)
     results = {one.peer.name: one.figures for one in candidates}
     is_full = given.scale == "full"
-    text = f"{table(results, is_full)}\n\n{sentence(machine())}\n"
+    text = f"{table(results, is_full)}\n\n{setup.data}. {sentence(machine())}\n"
     print(f"\n{text}")
     given.results.mkdir(parents=True, exist_ok=True)
     body = {"scale": given.scale, "machine": machine(), "figures": results}
@@ -51,7 +52,8 @@ def main() -> int:
     (given.results / "peers.md").write_text(text)
     _say(f"written to {given.results / 'peers.json'}")
     if given.readme:
-        short = f"{table(results, is_full, False)}\n\n{sentence(machine())}\n"
+        short = table(results, is_full, False)
+        short = f"{short}\n\n{setup.data}. {sentence(machine())}\n"
         README.write_text(
             BLOCK.sub(lambda m: f"{m[1]}{short}{m[2]}", README.read_text())
         )
@@ -70,6 +72,7 @@ def _arguments() -> argparse.Namespace:
     add("--only", nargs="+", choices=PEERS, default=None, metavar="NAME")
     add("--rounds", type=int, help="of the measurements; by default as the scale has")
     add("--folder", type=Path, default=Path("bench-data"), help="on a real disk")
+    add("--real", type=Path, help="folder of more real sentences; see bench/README.md")
     add("--results", type=Path, default=Path("bench-results"))
     add("--readme", action="store_true", help="put the table into the README")
     given = parser.parse_args()
