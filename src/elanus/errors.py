@@ -250,6 +250,7 @@ class TooManyDatabases(ElanusError):
     """The limit on databases is reached; drop some."""
 
     code = 801
+    is_input_error = True
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"exceeded the limit number of database[limit={limit}]")
@@ -320,12 +321,14 @@ class NotAuthenticated(ElanusError):
     """The credential is missing or wrong."""
 
     code = 1400
+    is_input_error = True
 
 
 class PermissionDenied(ElanusError):
     """The user lacks the privilege; an administrator can grant it."""
 
     code = 1401
+    is_input_error = True
 
 
 # --- state of the server or the database --------------------------------------

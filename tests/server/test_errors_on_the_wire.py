@@ -18,6 +18,13 @@ from server.wire import status_of as status_in
 LEGACY = message_class("common.Status").DESCRIPTOR.fields_by_name["error_code"]
 
 
+# What Milvus says the caller can mend, as far as names and values of a request go.
+MENDABLE = {
+    *(100, 102, 104, 105, 107, 108, 109, 200, 300, 301, 302, 303, 702),
+    *(800, 801, 802, 1100, 1101, 1102, 1400, 1401, 1402, 1600, 1601, 1700),
+}
+
+
 def every_error() -> list[type[ElanusError]]:
     """The whole tree."""
     found = [ElanusError]
@@ -39,6 +46,12 @@ def test_an_error_is_never_success(kind: type[ElanusError]) -> None:
     is_input = status.extra_info.get("is_input_error") == "true"
     assert is_input == kind.is_input_error
     assert status.retriable == (kind.retriable and not kind.is_input_error)
+
+
+@pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
+def test_the_caller_is_told_what_is_his_to_mend(kind: type[ElanusError]) -> None:
+    """By the code, and the code alone."""
+    assert kind.is_input_error == (kind.code in MENDABLE)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ class SearchParameterError(RequestError):
     """A search parameter is out of range, of the wrong type, or below the limit."""
 
     code = 65535
+    is_input_error = False
 
 
 @dataclass(frozen=True, slots=True)

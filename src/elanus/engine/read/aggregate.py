@@ -39,6 +39,7 @@ class AggregateMismatch(RequestError):
     """The function is not defined on values of the field's type."""
 
     code = 65535
+    is_input_error = False
 
 
 class Operator(StrEnum):

@@ -29,6 +29,7 @@ class ArrayTooLong(RequestError):
     """An array would hold more elements than its field takes; nothing was written."""
 
     code = 65535
+    is_input_error = False
 
 
 def appended(field: FieldSchema, stored: pa.Array, payload: pa.Array) -> pa.Array:
