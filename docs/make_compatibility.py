@@ -23,7 +23,7 @@ REMARKS = {
     "DropCollectionFunction": "checked: there are no functions",
     "AddCollectionField": "old rows read as the default or null at once",
     "AddCollectionStructField": "old rows read as null at once",
-    "AlterCollection": "`query_mode` and namespaces are refused (3000); "
+    "AlterCollection": "namespaces are refused (3000); "
     "mmap, warmup, replicas, rates and quotas are kept and told; rows expire by the "
     "second, and isolation changes no answer",
     "AlterCollectionField": "`max_length`, `max_capacity`, description, mmap, warmup",
@@ -32,9 +32,11 @@ REMARKS = {
     "AlterDatabase": "properties are kept and told; only `timezone` has an effect",
     "AlterIndex": "kept and told: everything is mapped",
     "Connect": "every credential is accepted",
+    "CalcDistance": "code 2, *CalcDistance deprecated*, as Milvus",
     "CreateCollection": "properties without effect here are kept and told; "
-    "`query_mode`, namespaces and functions are refused (3000); a "
-    "clustering key is kept and told",
+    "namespaces and functions are refused (3000); a "
+    "clustering key is kept and told; `query_mode` raises the limits, and every index "
+    "serves them",
     "CreateIndex": "FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, HNSW, "
     "HNSW_SQ, HNSW_PQ, BIN_FLAT, BIN_IVF_FLAT, SPARSE_INVERTED_INDEX, SPARSE_WAND and "
     "AUTOINDEX, and FAISS where its text names one of those of numbers (`IVF64,Flat`, "
@@ -43,23 +45,29 @@ REMARKS = {
     "told, and filters scan columns",
     "Delete": "a filter that is not of keys needs a loaded collection",
     "DescribeCollection": "an unknown name has code 100 and error code 4",
+    "DescribeSegmentIndexData": "code 2, *unimp*, as Milvus",
     "Flush": "complete when it is answered; no rate limit",
     "GetCollectionStatistics": "counts live rows at once, those in memory too",
     "GetFlushAllState": "always true",
     "GetFlushState": "always true",
+    "GetIndexStatistics": "as DescribeIndex",
     "GetLoadingProgress": "100 at once",
     "GetPartitionStatistics": "counts live rows at once, those in memory too",
     "GetPersistentSegmentInfo": "a segment holds rows of several partitions; its "
     "partition is -1 then",
-    "GetQuerySegmentInfo": "as GetPersistentSegmentInfo",
+    "GetQuerySegmentInfo": "as GetPersistentSegmentInfo, of loaded collections",
+    "GetReplicas": "one copy, on node 1",
     "HybridSearch": "any number of searches, RRF and weighted rankers, also as "
     "functions; `ignore_growing` of each search for itself; other rerank functions are "
     "refused (3000)",
     "Insert": "full-length data with nulls is taken, too",
     "LoadCollection": "immediate; `load_fields` is checked, and fields left out can be "
     "read all the same; one replica",
+    "ListIndexedSegment": "code 2, *unimp*, as Milvus",
+    "LoadBalance": "checked; there is one node, and nothing moves",
     "LoadPartitions": "as LoadCollection",
-    "ManualCompaction": "the target size is not looked at; compactions run one by one",
+    "ManualCompaction": "compactions run one by one; the target size bounds the "
+    "segments",
     "Query": "rows by `order_by_fields`; groups and aggregates, groups in ascending "
     "order of their keys",
     "Search": "returns `limit` rows where there are; iterators lose no row of equal "
@@ -69,6 +77,8 @@ REMARKS = {
     "than the nearest one of the last group are left out; JSON values of different "
     "types are different groups; `strict_cast`, rerank functions, highlighting and "
     "aggregation are refused (3000)",
+    "TransferNode": "the one node can be put into a group, and serves what it did",
+    "TransferReplica": "refused (3000) where a copy would leave the only node",
     "Upsert": "replaces the key's rows in all partitions, auto ids by new ones; "
     "a partial update finds and changes its rows with no write between",
 }

@@ -185,6 +185,16 @@ class CollectionNotLoaded(ElanusError):
         super().__init__(f"collection not loaded[collection={collection}]")
 
 
+class CollectionNotFullyLoaded(ElanusError):
+    """The collection is not loaded; load it first."""
+
+    code = 103
+    retriable = True
+
+    def __init__(self, collection: object) -> None:
+        super().__init__(f"collection not fully loaded[collection={collection}]")
+
+
 class PartitionNotFound(RequestError):
     """The collection has no partition by this name."""
 
@@ -266,12 +276,84 @@ class DatabaseNameInvalid(RequestError):
 
 
 class ResourceGroupNotFound(RequestError):
-    """There is one resource group, ``__default_resource_group``."""
+    """No resource group has this name."""
 
     code = 300
 
     def __init__(self, group: str) -> None:
         super().__init__(f"resource group not found[rg={group}]")
+
+
+class ResourceGroupExists(RequestError):
+    """A resource group of this name has other bounds; update it instead."""
+
+    code = 301
+
+    def __init__(self, group: str) -> None:
+        super().__init__(
+            f"resource group already exist, but create with different config"
+            f"[rg={group}]"
+        )
+
+
+class ResourceGroupsTooMany(RequestError):
+    """The limit on resource groups is reached; drop some."""
+
+    code = 302
+
+    def __init__(self, group: str, limit: int) -> None:
+        super().__init__(f"resource group num reach limit[rg={group}][limit={limit}]")
+
+
+class ResourceGroupConfigIllegal(RequestError):
+    """The bounds of a resource group contradict each other."""
+
+    code = 303
+
+    def __init__(self, group: str, reason: str) -> None:
+        super().__init__(f"resource group illegal config[rg={group}]: {reason}")
+
+
+class ResourceGroupLacksNodes(ElanusError):
+    """The resource group has fewer nodes than are to be moved."""
+
+    code = 304
+
+    def __init__(self, group: str, current: int, wanted: int) -> None:
+        super().__init__(
+            f"resource group node not enough[rg={group}][currentNodeNum={current}]"
+            f"[expectedNodeNum={wanted}]"
+        )
+
+
+class NodeNotFound(ElanusError):
+    """There is no node of this number; the only one is 1."""
+
+    code = 901
+
+    def __init__(self, node: int, message: str = "") -> None:
+        prefix = f"{message}: " if message else ""
+        super().__init__(f"{prefix}node not found[node={node}]")
+
+
+class SegmentNotFound(ElanusError):
+    """The collection has no such segment."""
+
+    code = 600
+
+    def __init__(self, segment: int, message: str = "") -> None:
+        prefix = f"{message}: " if message else ""
+        super().__init__(f"{prefix}segment not found[segment={segment}]")
+
+
+class ServiceUnavailable(ElanusError):
+    """Milvus does not answer this call any more, and neither does Elanus."""
+
+    code = 2
+    retriable = True
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"service unavailable: {message}")
 
 
 class IndexNotFound(ElanusError):

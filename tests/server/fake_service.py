@@ -8,11 +8,14 @@ from collections.abc import Callable, Hashable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from elanus.errors import ElanusError
+from elanus.database.resource_groups import GroupConfig
+from elanus.errors import CollectionNotFound, ElanusError
 from elanus.schema.schema import CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
 from elanus.service import replies as a
+from elanus.service import replies_admin as an
 from elanus.service import requests as r
+from elanus.service import requests_admin as rn
 
 TS = 458_000_000_000_000_000
 SCHEMA = CollectionSchema(
@@ -57,6 +60,16 @@ REPLIES: dict[type[r.Request], a.Reply] = {
     r.DescribeAlias: a.AliasInfo("b", "books", "default"),
     r.ListAliases: a.AliasList(("b",), "books", "default"),
     r.DescribeIndex: a.IndexList((INDEX,)),
+    r.GetIndexStatistics: a.IndexList((INDEX,)),
+    rn.BatchDescribeCollection: an.CollectionInfos((CollectionNotFound("x"),)),
+    rn.GetReplicas: an.ReplicaList((an.ReplicaInfo(9, 9, (10,), 1, 1, "rg"),)),
+    rn.GetCompactionPlans: an.CompactionPlans(
+        a.CompactionState.COMPLETED, (an.Merge((3, 4), 5),)
+    ),
+    rn.ListResourceGroups: an.GroupNames(("rg",)),
+    rn.DescribeResourceGroup: an.GroupInfo(
+        "rg", GroupConfig(1, 2, ("a",), ("b",), {"k": "v"}), (1,), {"books": 1}
+    ),
     r.GetIndexState: a.IndexBuild(a.IndexState.FAILED, 1, 2, "no"),
     r.GetIndexBuildProgress: a.IndexBuild(a.IndexState.FINISHED, 1, 2),
     r.Insert: a.Mutation(KEYS, TS, inserted=2),

@@ -76,7 +76,7 @@ CREATION = [
     ),
     (_create("books", is_dynamic=True), 1100, "create duplicate collection with diff"),
     (_create("b"), 1601, "please choose a unique name: alias and collection name con"),
-    (_create(properties={"query_mode": "large_topk"}), 3000, "property query_mode of"),
+    (_create(properties={"query_mode": "x"}), 1100, 'invalid query_mode value "x", va'),
     (_create(schema=_field(name="in")), 1701, "Invalid field name: in. in is keyword"),
     (_create(schema=_field(dtype=DataType.VARCHAR)), 1101, "type param(max_length) "),
     (_create(properties={"timezone": "Mars/X"}), 1100, "unknown or invalid IANA Time"),

@@ -35,12 +35,14 @@ def test_flush_all(stage: Stage) -> None:
 
 
 def test_segments_that_reads_look_at(stage: Stage) -> None:
-    """Growing ones too; none while nothing is loaded."""
+    """Sealed ones; none while nothing is loaded."""
     stage.ready()
     stage.insert([1])
-    (segment,) = stage.ask(r.GetQuerySegmentInfo(DEFAULT, "books")).segments
-    assert segment.state is a.SegmentState.GROWING
+    assert stage.ask(r.GetQuerySegmentInfo(DEFAULT, "books")).segments == ()
     assert stage.ask(r.GetPersistentSegmentInfo(DEFAULT, "books")).segments == ()
+    stage.ask(r.Flush(DEFAULT, ("books",)))
+    (segment,) = stage.ask(r.GetQuerySegmentInfo(DEFAULT, "books")).segments
+    assert segment.state is a.SegmentState.SEALED
     stage.ask(r.ReleaseCollection(DEFAULT, "books"))
     assert stage.ask(r.GetQuerySegmentInfo(DEFAULT, "books")).segments == ()
 

@@ -14,6 +14,7 @@ from elanus.errors import (
     UnsupportedOperation,
 )
 from elanus.service import requests as r
+from elanus.service import requests_admin as rn
 from elanus.service import requests_alter as ra
 from elanus.service.core import Core
 from elanus.service.dispatch import OPERATIONS, Call, LocalService
@@ -36,10 +37,10 @@ def test_an_unknown_request_is_named(stage: Stage) -> None:
 def test_every_request_has_its_operation() -> None:
     """Of those that a wire can make, none is forgotten."""
     bases = {r.Request, r.DatabaseRequest, r.CollectionRequest, r.PartitionRequest}
-    bases |= {r.PartitionsRequest, r.IndexRequest}
+    bases |= {r.PartitionsRequest, r.IndexRequest, rn.GroupRequest}
     kinds = {
         kind
-        for kind in (*vars(r).values(), *vars(ra).values())
+        for kind in (*vars(r).values(), *vars(ra).values(), *vars(rn).values())
         if isinstance(kind, type) and issubclass(kind, r.Request)
     }
     assert kinds - bases == set(OPERATIONS)

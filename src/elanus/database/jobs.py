@@ -44,6 +44,9 @@ RETRY_S = 0.2
 MERGE = -1
 """In the place of a field: the failure was of a merge."""
 
+Merged = tuple[tuple[int, ...], int]
+"""Segments, and the one that was made of them; 0 when no row was left."""
+
 Collections = Callable[[], Iterable[Collection]]
 
 
@@ -226,20 +229,29 @@ class BackgroundWork:
         return self._is_closing or self._preempt > 0
 
     def next_action(
-        self, collection: Collection, *, eager: bool, up_to_id: int | None = None
+        self,
+        collection: Collection,
+        *,
+        eager: bool,
+        up_to_id: int | None = None,
+        segment_bytes: int = 0,
     ) -> Action | None:
         """What the policy would do with a collection.
 
         Args:
             up_to_id: the dead rows of segments with a greater id do not count.
+            segment_bytes: the largest segment to make; 0 for the setting.
         """
+        settings = collection.node.settings
+        if segment_bytes:
+            settings = replace(settings, segment_bytes=segment_bytes)
         states = self.segment_states(collection, is_eager=eager)
         if up_to_id is not None:
             states = [
                 state if state.segment_id <= up_to_id else replace(state, dead_rows=0)
                 for state in states
             ]
-        return next_action(states, collection.node.settings, eager=eager)
+        return next_action(states, settings, eager=eager)
 
     def segment_states(
         self, collection: Collection, *, is_eager: bool = False
@@ -347,9 +359,21 @@ class BackgroundWork:
             self.status.failures.pop(key, None)
 
     def optimize(
-        self, collection: Collection, progress: Progress, *, build_indexes: bool = True
-    ) -> None:
+        self,
+        collection: Collection,
+        progress: Progress,
+        *,
+        merges_only: bool = False,
+        segment_bytes: int = 0,
+    ) -> list[Merged]:
         """Merge and index until nothing is left to do, in the calling thread.
+
+        Args:
+            merges_only: build no index.
+            segment_bytes: the largest segment to make; 0 for the setting.
+
+        Returns:
+            The merges done, in order.
 
         Raises:
             JobFailed: an index could not be built; the message says why.
@@ -358,6 +382,7 @@ class BackgroundWork:
         self._preempt += 1
         # Rows that die meanwhile wait for the next time, or this would never end.
         newest_id = collection.node.ids.last
+        merges: list[Merged] = []
         with self._work_lock:
             self._preempt -= 1
             while True:
@@ -365,15 +390,24 @@ class BackgroundWork:
                     raise ClosedError("the database")
                 drop_damaged(collection.shard)
                 attach_known(collection.shard)
-                action = self.next_action(collection, eager=True, up_to_id=newest_id)
-                if isinstance(action, Build) and not build_indexes:
+                action = self.next_action(
+                    collection,
+                    eager=True,
+                    up_to_id=newest_id,
+                    segment_bytes=segment_bytes,
+                )
+                if isinstance(action, Build) and merges_only:
                     action = None
                 if action is None:
                     self._raise_failures(collection.shard)
-                    return
+                    return merges
+                before = _segment_ids(collection.shard)
                 done = self.perform(
                     collection, action, progress, lambda: self._is_closing
                 )
+                if done and isinstance(action, Compact):
+                    made = _segment_ids(collection.shard) - before
+                    merges.append((action.segment_ids, max(made, default=0)))
                 if not done and isinstance(action, Compact):
                     self._raise_failures(collection.shard)
 
@@ -390,6 +424,10 @@ class BackgroundWork:
         """Try again what had failed too often, as after a new index definition."""
         for key in [k for k in list(self.status.failures) if k[0] == collection_id]:
             self.status.failures.pop(key, None)
+
+
+def _segment_ids(shard: LocalShard) -> set[int]:
+    return {segment.id for segment in list(shard.sealed)}
 
 
 def _attach_indexes(collection: Collection) -> None:

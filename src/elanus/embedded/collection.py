@@ -519,7 +519,7 @@ class Collection(Reader):
         """
         self.flush()
         self._core.background.optimize(
-            self._engine, progress or _silent, build_indexes=False
+            self._engine, progress or _silent, merges_only=True
         )
 
     def optimize(self, progress: Progress | None = None) -> None:

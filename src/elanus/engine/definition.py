@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from elanus.errors import InvalidParameter, PartitionNotFound
+from elanus.schema import limits
 from elanus.schema.schema import CollectionSchema, FieldSchema
 from elanus.schema.zones import UTC
 
@@ -22,6 +23,8 @@ DEFAULT_KEYED_PARTITIONS = 16
 TTL_SECONDS = "collection.ttl.seconds"
 TTL_FIELD = "ttl_field"
 TIMEZONE = "timezone"
+QUERY_MODE = "query_mode"
+LARGE_TOPK = "large_topk"
 ALLOW_INSERT_AUTO_ID = "allow_insert_auto_id"
 # Indexes in name only: what they promise is an exact scan, or one of bits is quickest.
 _SCANS = frozenset(
@@ -205,6 +208,12 @@ class CollectionDefinition:
     def zone(self) -> str:
         """The time zone of points in time that name none."""
         return self.properties.get(TIMEZONE) or UTC
+
+    @property
+    def largest_limit(self) -> int:
+        """How many rows one query of a search, or a query, may return."""
+        is_large = self.properties.get(QUERY_MODE) == LARGE_TOPK
+        return limits.LARGE_LIMIT if is_large else limits.LIMIT
 
     @property
     def takes_ids(self) -> bool:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 
-from elanus.errors import DatabaseNameInvalid, FieldNameInvalid, InvalidParameter
+from elanus.errors import (
+    DatabaseNameInvalid,
+    FieldNameInvalid,
+    InvalidParameter,
+    MissingParameter,
+)
 from elanus.schema import limits
 from elanus.schema.schema import DYNAMIC_FIELD
 
@@ -65,6 +70,32 @@ def check_collection_name(name: object, what: str = "name") -> str:
             f"underscores"
         )
     return name
+
+
+def check_resource_group_name(name: str) -> None:
+    """Raise unless a resource group can have this name.
+
+    Raises:
+        MissingParameter, InvalidParameter.
+    """
+    if not name:
+        raise MissingParameter("resource group name couldn't be empty")
+    prefix = f"Invalid resource group name {name}."
+    if len(name.encode()) > limits.NAME_BYTES:
+        raise InvalidParameter(
+            f"{prefix} the length of a resource group name must be less than "
+            f"{limits.NAME_BYTES} characters"
+        )
+    if not _FIRST.match(name):
+        raise InvalidParameter(
+            f"{prefix} the first character of a resource group name must be an "
+            f"underscore or letter"
+        )
+    if not _REST.match(name):
+        raise InvalidParameter(
+            f"{prefix} resource group name can only contain numbers, letters and "
+            f"underscores"
+        )
 
 
 def check_alias(alias: object) -> str:

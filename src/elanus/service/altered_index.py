@@ -13,7 +13,8 @@ from elanus.service.indexes import told_params
 from elanus.service.replies import Done
 from elanus.service.warmup import WARMUP, check_warmup
 
-_KEYS = frozenset({"mmap.enabled", "indexoffsetcache.enabled", WARMUP})
+OFFSET_CACHE = "indexoffsetcache.enabled"
+_KEYS = frozenset({"mmap.enabled", OFFSET_CACHE, WARMUP})
 
 
 def alter_index(core: Core, request: r.AlterIndex) -> Done:
@@ -44,6 +45,8 @@ def alter_index(core: Core, request: r.AlterIndex) -> Done:
 
     def change(old: CollectionDefinition) -> CollectionDefinition:
         index = _named(old, request.index)
+        if OFFSET_CACHE in given and index.index_type != "BITMAP":
+            raise InvalidParameter(f"only bitmap index support {OFFSET_CACHE} now")
         kept = {k: v for k, v in told_params(index).items() if k not in gone}
         return _with(old, replace(index, given={**kept, **given}))
 

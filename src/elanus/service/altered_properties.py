@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from elanus.database.lifetimes import check_lifetimes
 from elanus.engine.definition import (
     ALLOW_INSERT_AUTO_ID,
+    QUERY_MODE,
     TTL_SECONDS,
     CollectionDefinition,
 )
@@ -24,6 +25,7 @@ from elanus.service.properties import (
     OFF,
     SHARDING,
     check_isolation,
+    check_query_mode,
     check_timezone,
     check_ttl,
 )
@@ -35,7 +37,8 @@ CONSISTENCY = "consistency_level"
 _LEVELS = ("Strong", "Session", "Bounded", "Eventually", "Customized")
 _EXTERNAL = ("collection.external_source", "collection.external_spec")
 _WARMUPS = (WARMUP, *WARMUP_KEYS)
-_QUERY_MODE = "query_mode"
+# How segments are searched, by key, as Milvus calls it.
+_SEARCH = {ISOLATION: "partition key isolation mode", QUERY_MODE: "query_mode"}
 
 
 def is_true(text: str) -> bool:
@@ -131,20 +134,24 @@ def _check_search_properties(
 ) -> None:
     """Those that say how segments are searched, so that no index may stand yet."""
     check_isolation(definition.schema, given, definition.name)
+    check_query_mode(given)
+    changed = [k for k in _SEARCH if k in given and given[k] != _present(definition, k)]
+    _need_no_index(definition, changed)
+
+
+def _present(definition: CollectionDefinition, key: str) -> str | None:
+    return definition.properties.get(key)
+
+
+def _need_no_index(definition: CollectionDefinition, changed: Sequence[str]) -> None:
+    """Raise if any of these properties is to change under a vector index."""
     vectors = {field.id for field in definition.schema.vectors}
     indexed = [i.name for i in definition.all_indexes if i.field_id in vectors]
-    is_new = given.get(ISOLATION) != definition.properties.get(ISOLATION)
-    if ISOLATION in given and is_new and indexed:
+    if changed and indexed:
         raise IndexAmbiguous(
             indexed[0],
-            "can not alter partition key isolation mode if the collection already has "
-            "a vector index. Please drop the index first",
-        )
-    if _QUERY_MODE in given and indexed:
-        raise IndexAmbiguous(
-            indexed[0],
-            "can not alter query_mode if the collection already has a vector index. "
-            "Please drop the index first",
+            f"can not alter {_SEARCH[changed[0]]} if the collection already has a "
+            f"vector index. Please drop the index first",
         )
 
 
@@ -155,6 +162,10 @@ def check_deleted(definition: CollectionDefinition, keys: Sequence[str]) -> None
         InvalidParameter, CollectionLoaded.
     """
     name = definition.name
+    _need_no_index(
+        definition,
+        [key for key in keys if key in _SEARCH and key in definition.properties],
+    )
     for key in keys:
         if key == DYNAMIC:
             raise InvalidParameter(

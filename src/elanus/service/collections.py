@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from elanus.database import resource_groups
 from elanus.database.creation import NewCollection
 from elanus.database.loading import (
     load_collection as load_whole,
@@ -19,18 +20,21 @@ from elanus.errors import (
     CollectionNotFound,
     CollectionNotLoaded,
     CollectionUnknown,
+    ElanusError,
     IndexNotFound,
     InvalidParameter,
+    MissingParameter,
     PartitionNotLoaded,
-    ResourceGroupNotFound,
+    RequestError,
     ResourcesInsufficient,
 )
 from elanus.schema import limits
 from elanus.schema.names import check_collection_name
 from elanus.schema.schema import CollectionSchema
 from elanus.service import requests as r
+from elanus.service import requests_admin as rn
 from elanus.service.altered_properties import consistency_level
-from elanus.service.core import DEFAULT_RESOURCE_GROUP, Core
+from elanus.service.core import Core
 from elanus.service.properties import check_collection_properties, shown_properties
 from elanus.service.replies import (
     CollectionEntry,
@@ -43,6 +47,7 @@ from elanus.service.replies import (
     LoadState,
     Statistics,
 )
+from elanus.service.replies_admin import CollectionInfos
 from elanus.service.skipped_load import check_skipped_loads
 from elanus.service.times import told_schema
 from elanus.service.warmup import check_field_warmup
@@ -179,6 +184,24 @@ def describe_collection(core: Core, request: r.DescribeCollection) -> Collection
     )
 
 
+def batch_describe(core: Core, request: rn.BatchDescribeCollection) -> CollectionInfos:
+    """What several collections are like; one that there is not has its error.
+
+    Raises:
+        MissingParameter: none is named.
+    """
+    if not request.names:
+        raise MissingParameter("collection names cannot be empty")
+    answers: list[CollectionInfo | ElanusError] = []
+    for name in request.names:
+        try:
+            asked = r.DescribeCollection(request.database, name)
+            answers.append(describe_collection(core, asked))
+        except RequestError as error:
+            answers.append(error)
+    return CollectionInfos(tuple(answers))
+
+
 def show_collections(core: Core, request: r.ShowCollections) -> CollectionList:
     """The collections of a database, oldest first.
 
@@ -265,13 +288,13 @@ def load_collection(core: Core, request: r.LoadCollection) -> Done:
         CollectionNotFound, IndexNotFound, InvalidParameter, ResourcesInsufficient.
     """
     collection = core.collection(request)
-    check_replicas(request.options, "LoadCollection")
+    check_replicas(core, request.options, "LoadCollection")
     fields = fields_to_load(collection, request.options)
     load_whole(core.database, collection, fields)
     return DONE
 
 
-def check_replicas(options: r.LoadOptions, operation: str) -> None:
+def check_replicas(core: Core, options: r.LoadOptions, operation: str) -> None:
     """Raise unless one node can hold the replicas asked for.
 
     Raises:
@@ -279,8 +302,7 @@ def check_replicas(options: r.LoadOptions, operation: str) -> None:
         ResourceGroupNotFound: in a group that there is not.
     """
     for group in options.resource_groups:
-        if group != DEFAULT_RESOURCE_GROUP:
-            raise ResourceGroupNotFound(group)
+        resource_groups.group(core.database, group)
     if options.replicas > 1:
         raise ResourcesInsufficient(options.replicas).within(
             f"call query coordinator {operation}"

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 
 from elanus.database.database import Database
+from elanus.database.jobs import Merged
 from elanus.engine.collection import Collection
 from elanus.engine.write.policy import Compact
 from elanus.errors import ElanusError
@@ -14,6 +15,7 @@ from elanus.service.replies import (
     CompactionStarted,
     CompactionState,
 )
+from elanus.service.replies_admin import CompactionPlans, Merge
 
 REMEMBERED = 1024
 _NOTHING = CompactionStarted(-1, 0)
@@ -25,18 +27,27 @@ class Compactions:
 
     def __init__(self) -> None:
         self._states: OrderedDict[int, CompactionProgress] = OrderedDict()
+        self._merges: dict[int, tuple[Merge, ...]] = {}
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
 
-    def start(self, database: Database, collection: Collection) -> CompactionStarted:
-        """Merge the segments of a collection as far as that is of use."""
-        work = database.background
-        if not isinstance(work.next_action(collection, eager=True), Compact):
+    def start(
+        self, database: Database, collection: Collection, segment_bytes: int
+    ) -> CompactionStarted:
+        """Merge the segments of a collection as far as that is of use.
+
+        Args:
+            segment_bytes: the largest segment to make; 0 for the setting.
+        """
+        action = database.background.next_action(
+            collection, eager=True, segment_bytes=segment_bytes
+        )
+        if not isinstance(action, Compact):
             return _NOTHING
         number = database.node.ids.next()
         thread = threading.Thread(
             target=self._run,
-            args=(database, collection, number),
+            args=(database, collection, number, segment_bytes),
             name=f"elanus-compaction-{number}",
             daemon=True,
         )
@@ -51,6 +62,12 @@ class Compactions:
         with self._lock:
             return self._states.get(number, _UNKNOWN)
 
+    def plans(self, number: int) -> CompactionPlans:
+        """What a compaction has merged; nothing while it is under way."""
+        with self._lock:
+            state = self._states.get(number, _UNKNOWN).state
+            return CompactionPlans(state, self._merges.get(number, ()))
+
     def wait(self) -> None:
         """Wait for all to end; closing the database ends them early."""
         with self._lock:
@@ -58,10 +75,19 @@ class Compactions:
         for thread in threads:
             thread.join()
 
-    def _run(self, database: Database, collection: Collection, number: int) -> None:
+    def _run(
+        self,
+        database: Database,
+        collection: Collection,
+        number: int,
+        segment_bytes: int,
+    ) -> None:
         completed, failed = 1, 0
+        merges: list[Merged] = []
         try:
-            database.background.optimize(collection, _unheard, build_indexes=False)
+            merges = database.background.optimize(
+                collection, _unheard, merges_only=True, segment_bytes=segment_bytes
+            )
         except ElanusError:
             completed, failed = 0, 1  # the segments stay as they were
         ended = CompactionProgress(
@@ -69,12 +95,14 @@ class Compactions:
         )
         with self._lock:
             self._note(number, ended)
+            self._merges[number] = tuple(Merge(*merged) for merged in merges)
             self._threads.discard(threading.current_thread())
 
     def _note(self, number: int, progress: CompactionProgress) -> None:
         self._states[number] = progress
         while len(self._states) > REMEMBERED:
-            self._states.popitem(last=False)
+            oldest, _ = self._states.popitem(last=False)
+            self._merges.pop(oldest, None)
 
 
 def _unheard(share: float) -> None:

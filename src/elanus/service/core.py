@@ -22,7 +22,6 @@ from elanus.service.requests import CollectionRequest
 RandomId = Callable[[], int]
 NODE_ID = 1
 SEARCH_PLANS = 1024
-DEFAULT_RESOURCE_GROUP = "__default_resource_group"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,12 +30,14 @@ from elanus.service import (
     functions,
     hybrid,
     indexes,
+    nodes,
     partitions,
     query,
     rows,
     search,
 )
 from elanus.service import requests as r
+from elanus.service import requests_admin as rn
 from elanus.service import requests_alter as ra
 from elanus.service.core import Core
 from elanus.service.pace import Pace
@@ -64,6 +66,7 @@ OPERATIONS: dict[type[Request], Operation] = {
     r.DropCollection: collections.drop_collection,
     r.HasCollection: collections.has_collection,
     r.DescribeCollection: collections.describe_collection,
+    rn.BatchDescribeCollection: collections.batch_describe,
     r.ShowCollections: collections.show_collections,
     r.GetCollectionStatistics: collections.collection_statistics,
     r.RenameCollection: collections.rename_collection,
@@ -99,6 +102,7 @@ OPERATIONS: dict[type[Request], Operation] = {
     r.DescribeIndex: indexes.describe_index,
     r.GetIndexState: indexes.get_index_state,
     r.GetIndexBuildProgress: indexes.get_index_build_progress,
+    r.GetIndexStatistics: indexes.get_index_statistics,
     r.DropIndex: indexes.drop_index,
     r.Insert: rows.insert,
     r.Upsert: rows.upsert,
@@ -114,6 +118,17 @@ OPERATIONS: dict[type[Request], Operation] = {
     r.GetCompactionState: flush.get_compaction_state,
     r.GetPersistentSegmentInfo: flush.get_persistent_segments,
     r.GetQuerySegmentInfo: flush.get_query_segments,
+    rn.GetCompactionPlans: flush.get_compaction_plans,
+    rn.GetReplicas: nodes.get_replicas,
+    rn.LoadBalance: nodes.load_balance,
+    rn.NotServed: nodes.not_served,
+    rn.CreateResourceGroup: nodes.create_resource_group,
+    rn.DropResourceGroup: nodes.drop_resource_group,
+    rn.ListResourceGroups: nodes.list_resource_groups,
+    rn.DescribeResourceGroup: nodes.describe_resource_group,
+    rn.UpdateResourceGroups: nodes.update_resource_groups,
+    rn.TransferNode: nodes.transfer_node,
+    rn.TransferReplica: nodes.transfer_replica,
 }
 
 

@@ -9,6 +9,7 @@ from elanus.clock import physical_ms
 from elanus.engine.collection import Collection
 from elanus.errors import InvalidParameter
 from elanus.service import requests as r
+from elanus.service import requests_admin as rn
 from elanus.service.core import Core
 from elanus.service.replies import (
     CompactionProgress,
@@ -21,6 +22,7 @@ from elanus.service.replies import (
     SegmentState,
     Timestamp,
 )
+from elanus.service.replies_admin import CompactionPlans
 
 ALL_PARTITIONS = -1
 SEGMENT_MB = 1024  # Milvus' dataCoord.segment.maxSize
@@ -102,7 +104,7 @@ def manual_compaction(core: Core, request: r.ManualCompaction) -> CompactionStar
             f"targetSize {request.target_mb} MB should be greater than or equal to "
             f"configMaxSize {SEGMENT_MB} MB"
         )
-    return core.compactions.start(core.database, collection)
+    return core.compactions.start(core.database, collection, request.target_mb << 20)
 
 
 def get_compaction_state(
@@ -110,6 +112,11 @@ def get_compaction_state(
 ) -> CompactionProgress:
     """How far a compaction is."""
     return core.compactions.state(request.compaction_id)
+
+
+def get_compaction_plans(core: Core, request: rn.GetCompactionPlans) -> CompactionPlans:
+    """What a compaction has merged."""
+    return core.compactions.plans(request.compaction_id)
 
 
 def get_persistent_segments(
@@ -120,11 +127,11 @@ def get_persistent_segments(
     Raises:
         DatabaseNotFound, CollectionNotFound.
     """
-    return SegmentList(tuple(_segments(core.collection(request), with_growing=False)))
+    return SegmentList(tuple(_segments(core.collection(request), is_read=False)))
 
 
 def get_query_segments(core: Core, request: r.GetQuerySegmentInfo) -> SegmentList:
-    """The segments that reads look at; none while nothing is loaded.
+    """The sealed segments that reads look at; none while nothing is loaded.
 
     Raises:
         DatabaseNotFound, CollectionNotFound.
@@ -132,10 +139,10 @@ def get_query_segments(core: Core, request: r.GetQuerySegmentInfo) -> SegmentLis
     collection = core.collection(request)
     if collection.definition.loaded is None:
         return SegmentList(())
-    return SegmentList(tuple(_segments(collection, with_growing=True)))
+    return SegmentList(tuple(_segments(collection, is_read=True)))
 
 
-def _segments(collection: Collection, *, with_growing: bool) -> list[SegmentInfo]:
+def _segments(collection: Collection, *, is_read: bool) -> list[SegmentInfo]:
     definition = collection.definition
     sizes = {s.id: s.meta.nbytes for s in list(collection.shard.sealed)}
     indexes = [i for i in definition.indexes.values() if i.metric]
@@ -144,7 +151,7 @@ def _segments(collection: Collection, *, with_growing: bool) -> list[SegmentInfo
     infos = []
     for view in collection.pin().views:
         segment = view.segment
-        if not (segment.is_sealed or with_growing):
+        if not segment.is_sealed:
             continue
         index = next((i for i in indexes if segment.index(i.field_id)), None)
         infos.append(
@@ -153,16 +160,10 @@ def _segments(collection: Collection, *, with_growing: bool) -> list[SegmentInfo
                 definition.id,
                 partition,
                 view.n_rows,
-                _state(is_sealed=segment.is_sealed, is_read=with_growing),
+                SegmentState.SEALED if is_read else SegmentState.FLUSHED,
                 sizes.get(segment.id, 0),
                 "" if index is None else index.name,
                 0 if index is None else index.id,
             )
         )
     return infos
-
-
-def _state(*, is_sealed: bool, is_read: bool) -> SegmentState:
-    if not is_sealed:
-        return SegmentState.GROWING
-    return SegmentState.SEALED if is_read else SegmentState.FLUSHED

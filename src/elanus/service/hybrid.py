@@ -37,7 +37,7 @@ def hybrid_search(core: Core, request: HybridSearch) -> SearchReply:
     collection = core.collection(request)
     options, searches = request.options, request.searches
     _check_parts(searches)
-    _check_window(options)
+    _check_window(options, collection.definition.largest_limit)
     if any(name.lower() == COUNT for name in request.output_fields):
         raise InvalidParameter("aggregates are not supported in search request")
     planned = [find_plan(core, collection, search) for search in searches]
@@ -92,7 +92,7 @@ def _check_parts(searches: tuple[Search, ...]) -> None:
             raise InvalidParameter("search iterator is not supported for hybrid search")
 
 
-def _check_window(options: HybridOptions) -> None:
+def _check_window(options: HybridOptions, largest: int) -> None:
     if options.limit <= 0:
         raise InvalidParameter(
             f"{_WINDOW}, limit [{options.limit}] is invalid, should be greater than 0"
@@ -102,10 +102,10 @@ def _check_window(options: HybridOptions) -> None:
             f"{_WINDOW}, offset [{options.offset}] is invalid, should be gte than 0"
         )
     rows = options.limit + options.offset
-    if rows > limits.RESULT_WINDOW:
+    if rows > largest:
         raise InvalidParameter(
             f"{_WINDOW}, (offset+limit) should be in range "
-            f"[1, {limits.RESULT_WINDOW}], but got {rows}"
+            f"[1, {largest}], but got {rows}"
         )
     if not -1 <= options.round_decimal <= 6:
         raise InvalidParameter(

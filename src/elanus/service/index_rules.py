@@ -55,15 +55,15 @@ def vector_index(
         return _list_index(name, field, kind_name, metric, params)
     is_scalar_kind = kind_name in _SCALAR_KINDS and kind_name not in ("", AUTOINDEX)
     is_not_built = kind_name in _NOT_BUILT
+    if (is_scalar_kind or is_not_built) and not metric:
+        raise _metric_missing()
     if is_scalar_kind or (is_not_built and field.dtype not in _NOT_BUILT[kind_name]):
         raise _not_for(field, kind_name)
     if is_not_built:
         raise UnsupportedOperation(f"index type {kind_name}")
     kind = index_kind(kind_name)
     if not metric and kind.name != AUTOINDEX:
-        raise InvalidParameter(
-            "metric type not set for vector index", expected=_VALID, actual=_INVALID
-        )
+        raise _metric_missing()
     chosen = Metric.from_name(metric, field.dtype, field.vector.metrics[0])
     kind = index_kind_for(kind_name, field.dtype)
     kind.resolve(dict(params), 0, field.dim or 0)
@@ -90,9 +90,7 @@ def _list_index(
     if dtype not in taken:
         raise _not_for(field, kind_name)
     if not metric and kind_name != AUTOINDEX:
-        raise InvalidParameter(
-            "metric type not set for vector index", expected=_VALID, actual=_INVALID
-        )
+        raise _metric_missing()
     default = field.vector.metrics[0]
     chosen = Metric.from_name(metric, dtype, default, of_lists=True)
     if kind_name in KINDS:
@@ -108,6 +106,12 @@ def _list_index(
 def _without_strategy(params: Params) -> dict[str, Any]:
     """Build parameters without those that say how lists are made single vectors."""
     return {k: v for k, v in params.items() if not k.startswith(_STRATEGIES)}
+
+
+def _metric_missing() -> InvalidParameter:
+    return InvalidParameter(
+        "metric type not set for vector index", expected=_VALID, actual=_INVALID
+    )
 
 
 def _not_for(field: FieldSchema, kind_name: str) -> InvalidParameter:

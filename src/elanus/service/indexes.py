@@ -50,6 +50,9 @@ def create_index(core: Core, request: r.CreateIndex) -> Done:
     field = _field(collection, request.field)
     path = path_of(field, request.field, request.params)
     present = collection.definition.index_at(field.id, path)
+    if present is not None and WARMUP in request.params:
+        # Milvus compares it with an index whose warmup it has put elsewhere
+        raise InvalidParameter("at most one distinct index is allowed per field")
     name = request.index or (field.name + path if present is None else present.name)
     kind, params = request.index_type, request.params
     if field.is_vector:
@@ -89,6 +92,15 @@ def get_index_state(core: Core, request: r.GetIndexState) -> IndexBuild:
         CollectionNotFound, IndexNotFound.
     """
     return _build(_one(core, request))
+
+
+def get_index_statistics(core: Core, request: r.GetIndexStatistics) -> IndexList:
+    """As :func:`describe_index`.
+
+    Raises:
+        CollectionNotFound, IndexNotFound.
+    """
+    return IndexList(tuple(_described(core, request, request.index)))
 
 
 def get_index_build_progress(

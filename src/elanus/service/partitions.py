@@ -131,7 +131,7 @@ def load_partitions(core: Core, request: r.LoadPartitions) -> Done:
             expected=1,
             actual=request.options.replicas,
         )
-    check_replicas(request.options, "LoadPartitions")
+    check_replicas(core, request.options, "LoadPartitions")
     fields = fields_to_load(collection, request.options)
     load_some(core.database, collection, chosen, fields)
     return DONE

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from elanus.database.lifetimes import check_lifetimes
 from elanus.engine.definition import (
+    LARGE_TOPK,
+    QUERY_MODE,
     TIMEZONE,
     TTL_SECONDS,
     CollectionDefinition,
@@ -20,7 +22,7 @@ SHARDING = "namespace.sharding.enabled"
 ISOLATION = "partitionkey.isolation"
 _MAX_FIELD_ID = "max_field_id"
 # Taken at creation by Milvus, and not built here: refused rather than ignored.
-NOT_BUILT = ("query_mode", "namespace.mode")
+NOT_BUILT = ("namespace.mode",)
 OFF = frozenset({"", "false", "0"})
 _TRUE = frozenset({"true", "t", "1"})
 _FALSE = frozenset({"false", "f", "0"})
@@ -37,6 +39,7 @@ def check_collection_properties(
     """
     check_timezone(properties)
     check_isolation(schema, properties, collection)
+    check_query_mode(properties)
     for key, value in properties.items():
         if key in (WARMUP, *WARMUP_KEYS):
             check_collection_warmup(key, value)
@@ -57,6 +60,25 @@ def check_collection_properties(
             f"invalid {SHARDING} value: {properties[SHARDING]}, should be true or false"
         )
     return dict(properties)
+
+
+def check_query_mode(properties: Mapping[str, str]) -> None:
+    """Raise unless the mode of queries, if one is given, is known.
+
+    Raises:
+        InvalidParameter: there is one mode, large_topk.
+    """
+    for key, value in properties.items():
+        if key.lower() != QUERY_MODE:
+            continue
+        if key != QUERY_MODE:
+            raise InvalidParameter(
+                f'invalid property key "{key}", did you mean "{QUERY_MODE}"?'
+            )
+        if value != LARGE_TOPK:
+            raise InvalidParameter(
+                f'invalid query_mode value "{value}", valid values: [{LARGE_TOPK}]'
+            )
 
 
 def check_timezone(properties: Mapping[str, str]) -> None:

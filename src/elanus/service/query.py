@@ -7,7 +7,6 @@ from elanus.engine.read.element_rows import Place
 from elanus.engine.read.plan import QueryRequest
 from elanus.engine.version import Version
 from elanus.errors import InvalidParameter
-from elanus.schema import limits
 from elanus.schema.schema import CollectionSchema
 from elanus.schema.types import DataType
 from elanus.service.aggregates import aggregates, asks_for_aggregates
@@ -53,7 +52,7 @@ def query(core: Core, request: Query) -> QueryReply:
     _check_order(options)
     if asks_for_aggregates(request):
         return aggregates(core, request, version, bound, times)
-    _check_window(request)
+    _check_window(request, definition.largest_limit)
     shape = shape_of(definition.schema, request.output_fields, times, with_key=True)
     plan = collection.plan_query(bound._replace(order_by=options.order_by_fields))
     elements = None
@@ -106,14 +105,14 @@ def _version(collection: Collection, request: Query) -> Version:
     return without_growing(version) if request.options.ignore_growing else version
 
 
-def _check_window(request: Query) -> None:
+def _check_window(request: Query, largest: int) -> None:
     limit, offset = request.options.limit, request.options.offset
     if limit is None:
         if not request.filter:
             raise InvalidParameter("empty expression should be used with limit")
         return
-    if limit > 0 and offset >= 0 and limit + offset > limits.RESULT_WINDOW:
+    if limit > 0 and offset >= 0 and limit + offset > largest:
         raise InvalidParameter(
             f"{_WINDOW}, (offset+limit) should be in range "
-            f"[1, {limits.RESULT_WINDOW}], but got {limit + offset}"
+            f"[1, {largest}], but got {limit + offset}"
         )

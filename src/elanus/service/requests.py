@@ -395,6 +395,10 @@ class GetIndexBuildProgress(IndexRequest):
     """Ask how many rows are indexed (clients up to 2.2)."""
 
 
+class GetIndexStatistics(IndexRequest):
+    """Ask how many rows are indexed, those in memory counted."""
+
+
 class DropIndex(IndexRequest):
     """Remove an index."""
 

@@ -21,7 +21,6 @@ from elanus.expr.bind import compile_filter
 from elanus.expr.predicate import Predicate
 from elanus.index.base import SearchParams
 from elanus.index.params import parse_search_params
-from elanus.schema import limits
 from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
 
 
@@ -154,7 +153,7 @@ def plan_search(definition: CollectionDefinition, request: SearchRequest) -> Sea
         raise InvalidParameter(
             "metric type not match", expected=metric.value, actual=request.metric
         )
-    _check_window(request.limit, request.offset)
+    _check_window(request.limit, request.offset, definition.largest_limit)
     index = definition.indexes.get(field.id)
     group, bounds = request.group, _bounds(metric, request.params or {})
     if group is not None and bounds is not None:
@@ -321,13 +320,13 @@ def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _check_window(limit: int, offset: int) -> None:
-    span = f"it should be in range [1, {limits.LIMIT}]"
-    if not _is_int(limit) or not 1 <= limit <= limits.LIMIT:
+def _check_window(limit: int, offset: int, largest: int) -> None:
+    span = f"it should be in range [1, {largest}]"
+    if not _is_int(limit) or not 1 <= limit <= largest:
         raise InvalidParameter(f"topk [{limit}] is invalid, {span}, but got {limit}")
     if not _is_int(offset) or offset < 0:
         raise InvalidParameter(f"offset [{offset}] is invalid, {span}")
-    if limit + offset > limits.RESULT_WINDOW:
+    if limit + offset > largest:
         total = limit + offset
         raise InvalidParameter(f"offset+topk [{total}] is invalid, {span}")
 

@@ -23,14 +23,15 @@ _HEALTHY, _ABNORMAL = 1, 2
 _FLOAT = np.dtype("<f4")
 
 
-def _reply(name: str, **values: object) -> Message:
+def reply_message(name: str, **values: object) -> Message:
     """A reply of success; its status is there, though it says nothing."""
     message = message_class(f"milvus.{name}")(**values)
     message.status.SetInParent()
     return message
 
 
-def _bytes(message: Message) -> bytes:
+def reply_bytes(message: Message) -> bytes:
+    """A reply as it travels."""
     content: bytes = message.SerializeToString()
     return content
 
@@ -54,46 +55,48 @@ def done(reply: replies.Reply) -> bytes:
 
 def connected(reply: replies.Connected) -> bytes:
     """``ConnectResponse``."""
-    message = _reply("ConnectResponse", identifier=reply.client_id)
+    message = reply_message("ConnectResponse", identifier=reply.client_id)
     info = message.server_info
     info.build_tags = reply.version
     info.build_time = reply.build_time
     info.git_commit = reply.git_commit
     info.go_version = reply.platform
     info.deploy_mode = reply.deploy_mode
-    return _bytes(message)
+    return reply_bytes(message)
 
 
 def version(reply: replies.Version) -> bytes:
     """``GetVersionResponse``."""
-    return _bytes(_reply("GetVersionResponse", version=reply.version))
+    return reply_bytes(reply_message("GetVersionResponse", version=reply.version))
 
 
 def timestamp(reply: replies.Timestamp) -> bytes:
     """``AllocTimestampResponse``."""
-    return _bytes(_reply("AllocTimestampResponse", timestamp=reply.ts))
+    return reply_bytes(reply_message("AllocTimestampResponse", timestamp=reply.ts))
 
 
 def health(reply: replies.Health) -> bytes:
     """``CheckHealthResponse``."""
-    return _bytes(
-        _reply("CheckHealthResponse", isHealthy=reply.is_healthy, reasons=reply.reasons)
+    return reply_bytes(
+        reply_message(
+            "CheckHealthResponse", isHealthy=reply.is_healthy, reasons=reply.reasons
+        )
     )
 
 
 def component_states(reply: replies.ComponentStates) -> bytes:
     """``ComponentStates``."""
-    message = _reply("ComponentStates")
+    message = reply_message("ComponentStates")
     message.state.nodeID = reply.node_id
     message.state.role = "proxy"
     message.state.state_code = _HEALTHY if reply.is_healthy else _ABNORMAL
-    return _bytes(message)
+    return reply_bytes(message)
 
 
 def metrics(reply: replies.Metrics) -> bytes:
     """``GetMetricsResponse``."""
-    return _bytes(
-        _reply(
+    return reply_bytes(
+        reply_message(
             "GetMetricsResponse",
             response=reply.response,
             component_name=reply.component,
@@ -103,8 +106,8 @@ def metrics(reply: replies.Metrics) -> bytes:
 
 def databases(reply: replies.DatabaseList) -> bytes:
     """``ListDatabasesResponse``."""
-    return _bytes(
-        _reply(
+    return reply_bytes(
+        reply_message(
             "ListDatabasesResponse",
             db_names=[database.name for database in reply.databases],
             created_timestamp=[database.created_ts for database in reply.databases],
@@ -115,8 +118,8 @@ def databases(reply: replies.DatabaseList) -> bytes:
 
 def database(reply: replies.DatabaseInfo) -> bytes:
     """``DescribeDatabaseResponse``."""
-    return _bytes(
-        _reply(
+    return reply_bytes(
+        reply_message(
             "DescribeDatabaseResponse",
             db_name=reply.name,
             dbID=reply.id,
@@ -131,16 +134,16 @@ def database(reply: replies.DatabaseInfo) -> bytes:
 
 def flag(reply: replies.Flag) -> bytes:
     """``BoolResponse``."""
-    return _bytes(_reply("BoolResponse", value=reply.value))
+    return reply_bytes(reply_message("BoolResponse", value=reply.value))
 
 
 def flushed_flag(reply: replies.Flag) -> bytes:
     """``GetFlushStateResponse`` and ``GetFlushAllStateResponse``, which agree."""
-    return _bytes(_reply("GetFlushStateResponse", flushed=reply.value))
+    return reply_bytes(reply_message("GetFlushStateResponse", flushed=reply.value))
 
 
-def truncated(reply: replies.Reply) -> bytes:
-    """``TruncateCollectionResponse``."""
+def nothing(reply: replies.Reply) -> bytes:
+    """A reply with a status and nothing else."""
     return _OK
 
 
@@ -151,12 +154,11 @@ def altered_schema(reply: replies.Reply) -> bytes:
 
 def collection(reply: replies.CollectionInfo) -> bytes:
     """``DescribeCollectionResponse``."""
-    channels = [f"{reply.id}_{shard}" for shard in range(reply.shards)]
-    message = _reply(
+    message = reply_message(
         "DescribeCollectionResponse",
         collectionID=reply.id,
-        virtual_channel_names=channels,
-        physical_channel_names=channels,
+        virtual_channel_names=channels(reply.id, reply.shards),
+        physical_channel_names=channels(reply.id, reply.shards),
         created_timestamp=reply.created_ts,
         created_utc_timestamp=physical_ms(reply.created_ts),
         update_timestamp=reply.updated_ts,
@@ -171,13 +173,18 @@ def collection(reply: replies.CollectionInfo) -> bytes:
         num_partitions=reply.partitions,
     )
     message.schema.CopyFrom(message_from_schema(reply.schema, reply.name))
-    return _bytes(message)
+    return reply_bytes(message)
+
+
+def channels(collection_id: int, shards: int) -> list[str]:
+    """Names for the streams of writes that Milvus would have."""
+    return [f"{collection_id}_{shard}" for shard in range(shards)]
 
 
 def collections(reply: replies.CollectionList) -> bytes:
     """``ShowCollectionsResponse``."""
     entries = reply.collections
-    message = _reply(
+    message = reply_message(
         "ShowCollectionsResponse",
         collection_names=[entry.name for entry in entries],
         collection_ids=[entry.id for entry in entries],
@@ -189,24 +196,24 @@ def collections(reply: replies.CollectionList) -> bytes:
         if entry.loaded_percent is not None:
             message.inMemory_percentages.append(entry.loaded_percent)
             message.query_service_available.append(entry.loaded_percent == 100)
-    return _bytes(message)
+    return reply_bytes(message)
 
 
 def statistics(reply: replies.Statistics) -> bytes:
     """Of a collection and of a partition, which agree."""
     stats = pairs(reply.values)
-    return _bytes(_reply("GetCollectionStatisticsResponse", stats=stats))
+    return reply_bytes(reply_message("GetCollectionStatisticsResponse", stats=stats))
 
 
 def load_state(reply: replies.Loaded) -> bytes:
     """``GetLoadStateResponse``."""
-    return _bytes(_reply("GetLoadStateResponse", state=int(reply.state)))
+    return reply_bytes(reply_message("GetLoadStateResponse", state=int(reply.state)))
 
 
 def loading_progress(reply: replies.LoadingProgress) -> bytes:
     """``GetLoadingProgressResponse``."""
-    return _bytes(
-        _reply(
+    return reply_bytes(
+        reply_message(
             "GetLoadingProgressResponse",
             progress=reply.percent,
             refresh_progress=reply.refresh_percent,
@@ -218,8 +225,8 @@ def partitions(reply: replies.PartitionList) -> bytes:
     """``ShowPartitionsResponse``."""
     entries = reply.partitions
     percents = [entry.loaded_percent for entry in entries]
-    return _bytes(
-        _reply(
+    return reply_bytes(
+        reply_message(
             "ShowPartitionsResponse",
             partition_names=[entry.name for entry in entries],
             partitionIDs=[entry.id for entry in entries],
@@ -232,8 +239,8 @@ def partitions(reply: replies.PartitionList) -> bytes:
 
 def alias(reply: replies.AliasInfo) -> bytes:
     """``DescribeAliasResponse``."""
-    return _bytes(
-        _reply(
+    return reply_bytes(
+        reply_message(
             "DescribeAliasResponse",
             db_name=reply.database,
             alias=reply.alias,
@@ -244,8 +251,8 @@ def alias(reply: replies.AliasInfo) -> bytes:
 
 def aliases(reply: replies.AliasList) -> bytes:
     """``ListAliasesResponse``."""
-    return _bytes(
-        _reply(
+    return reply_bytes(
+        reply_message(
             "ListAliasesResponse",
             db_name=reply.database,
             collection_name=reply.collection,
@@ -260,8 +267,8 @@ def aliases(reply: replies.AliasList) -> bytes:
 def indexes(reply: replies.IndexList) -> bytes:
     """``DescribeIndexResponse``."""
     description = message_class("milvus.IndexDescription")
-    return _bytes(
-        _reply(
+    return reply_bytes(
+        reply_message(
             "DescribeIndexResponse",
             index_descriptions=[
                 description(
@@ -283,8 +290,8 @@ def indexes(reply: replies.IndexList) -> bytes:
 
 def index_state(reply: replies.IndexBuild) -> bytes:
     """``GetIndexStateResponse``."""
-    return _bytes(
-        _reply(
+    return reply_bytes(
+        reply_message(
             "GetIndexStateResponse", state=int(reply.state), fail_reason=reply.failure
         )
     )
@@ -292,8 +299,8 @@ def index_state(reply: replies.IndexBuild) -> bytes:
 
 def index_progress(reply: replies.IndexBuild) -> bytes:
     """``GetIndexBuildProgressResponse``."""
-    return _bytes(
-        _reply(
+    return reply_bytes(
+        reply_message(
             "GetIndexBuildProgressResponse",
             indexed_rows=reply.indexed_rows,
             total_rows=reply.total_rows,
@@ -308,8 +315,8 @@ def mutation(reply: replies.Mutation) -> bytes:
     """``MutationResult``."""
     n_rows = 0 if reply.keys is None else len(reply.keys)
     keys = b"" if reply.keys is None else packed.delimited(2, keys_bytes(reply.keys))
-    head = _bytes(
-        _reply(
+    head = reply_bytes(
+        reply_message(
             "MutationResult",
             succ_index=range(n_rows),
             insert_cnt=reply.inserted,
@@ -383,13 +390,13 @@ def _names(names: tuple[str, ...], field: int) -> bytes:
 
 def flushed(reply: replies.Flushed) -> bytes:
     """``FlushResponse``; every collection asked for is in each of its maps."""
-    message = _reply("FlushResponse", db_name=reply.database)
+    message = reply_message("FlushResponse", db_name=reply.database)
     for entry in reply.collections:
         _fill_ids(message.coll_segIDs[entry.name], entry.sealed_ids)
         _fill_ids(message.flush_coll_segIDs[entry.name], entry.flushed_ids)
         message.coll_seal_times[entry.name] = entry.sealed_at_s
         message.coll_flush_ts[entry.name] = entry.ts
-    return _bytes(message)
+    return reply_bytes(message)
 
 
 def _fill_ids(message: Message, ids: Sequence[int]) -> None:
@@ -399,13 +406,13 @@ def _fill_ids(message: Message, ids: Sequence[int]) -> None:
 
 def flushed_all(reply: replies.Timestamp) -> bytes:
     """``FlushAllResponse``."""
-    return _bytes(_reply("FlushAllResponse", flush_all_ts=reply.ts))
+    return reply_bytes(reply_message("FlushAllResponse", flush_all_ts=reply.ts))
 
 
 def compaction(reply: replies.CompactionStarted) -> bytes:
     """``ManualCompactionResponse``."""
-    return _bytes(
-        _reply(
+    return reply_bytes(
+        reply_message(
             "ManualCompactionResponse",
             compactionID=reply.id,
             compactionPlanCount=reply.plans,
@@ -415,8 +422,8 @@ def compaction(reply: replies.CompactionStarted) -> bytes:
 
 def compaction_state(reply: replies.CompactionProgress) -> bytes:
     """``GetCompactionStateResponse``."""
-    return _bytes(
-        _reply(
+    return reply_bytes(
+        reply_message(
             "GetCompactionStateResponse",
             state=int(reply.state),
             executingPlanNo=reply.executing,
@@ -431,7 +438,7 @@ def persistent_segments(reply: replies.SegmentList) -> bytes:
     """``GetPersistentSegmentInfoResponse``."""
     info = message_class("milvus.PersistentSegmentInfo")
     infos = [info(**_segment(segment)) for segment in reply.segments]
-    return _bytes(_reply("GetPersistentSegmentInfoResponse", infos=infos))
+    return reply_bytes(reply_message("GetPersistentSegmentInfoResponse", infos=infos))
 
 
 def query_segments(reply: replies.SegmentList) -> bytes:
@@ -447,7 +454,7 @@ def query_segments(reply: replies.SegmentList) -> bytes:
         )
         for segment in reply.segments
     ]
-    return _bytes(_reply("GetQuerySegmentInfoResponse", infos=infos))
+    return reply_bytes(reply_message("GetQuerySegmentInfoResponse", infos=infos))
 
 
 _NODE_ID = 1

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from elanus.server.grpc import admin_messages as admin
 from elanus.server.grpc import decode as d
 from elanus.server.grpc import decode_alter, decode_hybrid, decode_search, encode
 from elanus.server.grpc.messages import METHODS, Message
 from elanus.service import requests as r
+from elanus.service import requests_admin as ra
 from elanus.service.requests import Request
 
 
@@ -61,13 +63,14 @@ HANDLERS: dict[str, Handler] = {
     "DropCollection": Handler(d.of_collection(r.DropCollection), encode.done),
     "HasCollection": Handler(d.of_collection(r.HasCollection), encode.flag),
     "DescribeCollection": Handler(d.describe_collection, encode.collection),
+    "BatchDescribeCollection": Handler(admin.batch_describe, admin.collection_infos),
     "ShowCollections": Handler(d.show_collections, encode.collections),
     "GetCollectionStatistics": Handler(
         d.of_collection(r.GetCollectionStatistics), encode.statistics
     ),
     "RenameCollection": Handler(d.rename_collection, encode.done),
     "TruncateCollection": Handler(
-        d.of_collection(r.TruncateCollection), encode.truncated
+        d.of_collection(r.TruncateCollection), encode.nothing
     ),
     "LoadCollection": Handler(d.load_collection, encode.done),
     "ReleaseCollection": Handler(d.of_collection(r.ReleaseCollection), encode.done),
@@ -114,6 +117,9 @@ HANDLERS: dict[str, Handler] = {
     "GetIndexBuildProgress": Handler(
         d.of_index(r.GetIndexBuildProgress), encode.index_progress
     ),
+    "GetIndexStatistics": Handler(admin.get_index_statistics, encode.indexes),
+    "ListIndexedSegment": Handler(admin.not_served("unimp"), encode.nothing),
+    "DescribeSegmentIndexData": Handler(admin.not_served("unimp"), encode.nothing),
     "AlterIndex": Handler(decode_alter.alter_index, encode.done),
     "DropIndex": Handler(d.of_index(r.DropIndex), encode.done),
     # rows
@@ -130,12 +136,28 @@ HANDLERS: dict[str, Handler] = {
     "GetFlushAllState": Handler(d.get_flush_all_state, encode.flushed_flag),
     "ManualCompaction": Handler(d.manual_compaction, encode.compaction),
     "GetCompactionState": Handler(d.get_compaction_state, encode.compaction_state),
+    "GetCompactionStateWithPlans": Handler(
+        admin.get_compaction_plans, admin.compaction_plans
+    ),
     "GetPersistentSegmentInfo": Handler(
         d.of_segments(r.GetPersistentSegmentInfo), encode.persistent_segments
     ),
     "GetQuerySegmentInfo": Handler(
         d.of_segments(r.GetQuerySegmentInfo), encode.query_segments
     ),
+    "CalcDistance": Handler(
+        admin.not_served("CalcDistance deprecated"), encode.nothing
+    ),
+    # nodes
+    "GetReplicas": Handler(admin.get_replicas, admin.replicas),
+    "LoadBalance": Handler(admin.load_balance, encode.done),
+    "CreateResourceGroup": Handler(admin.create_resource_group, encode.done),
+    "DropResourceGroup": Handler(admin.drop_resource_group, encode.done),
+    "ListResourceGroups": Handler(d.plain(ra.ListResourceGroups), admin.group_names),
+    "DescribeResourceGroup": Handler(admin.describe_resource_group, admin.group_info),
+    "UpdateResourceGroups": Handler(admin.update_resource_groups, encode.done),
+    "TransferNode": Handler(admin.transfer_node, encode.done),
+    "TransferReplica": Handler(admin.transfer_replica, encode.done),
 }
 
 # Milvus itself has these only in its protocol, or a client falls back without them.
