@@ -237,6 +237,13 @@ def test_what_a_field_of_points_in_time_does_not_take(client: MilvusClient) -> N
     with pytest.raises(MilvusException, match="got invalid timestamptz string 'x'"):
         fill(client, ["2025-01-01T00:00:00Z", "x"])
     assert ids(client, "id >= 0") == []
+    schema = client.create_schema()
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("at", DataType.TIMESTAMPTZ)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=4)
+    client.create_collection("other", schema=schema)
+    with pytest.raises(MilvusException, match=r"the num_rows \(0\) of field \(at\) is"):
+        client.insert("other", [{"id": 1, "at": None, "vector": [0.0] * 4}])
     client.drop_index("docs", "at")
     for kind, text in (
         ("INVERTED", "INVERTED are not supported on Timestamptz field"),

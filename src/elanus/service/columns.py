@@ -81,6 +81,8 @@ def column_values(
     values: dict[str, Any] = {}
     for name, column in columns.items():
         field = schema.by_name[name]
+        if field.dtype is DataType.TIMESTAMPTZ:
+            _check_times(field, column, n_rows)
         _check_payload(field, column)
         _check_rows(field, column, n_rows)
         values[name] = column.values
@@ -133,6 +135,14 @@ def _check_present(schema: CollectionSchema, columns: dict[str, ColumnData]) -> 
             )
 
 
+def _check_times(field: FieldSchema, column: ColumnData, n_rows: int) -> None:
+    """What Milvus finds when it reads the texts, before it looks at any column."""
+    if column.slot not in ("", field.dtype.row.slot):
+        raise InvalidParameter("timestamptz field data must be a string array")
+    if not column.n_rows and not _can_be_null(field):
+        raise _wrong_rows(field, 0, n_rows)
+
+
 def _check_payload(field: FieldSchema, column: ColumnData) -> None:
     row = field.dtype.row
     is_sent = column.slot in (row.slot, _ALSO.get(field.dtype))
@@ -141,8 +151,6 @@ def _check_payload(field: FieldSchema, column: ColumnData) -> None:
         is_right = column.values is not None and (is_sent or not column.slot)
     else:
         is_right = is_sent and column.n_rows > 0
-    if field.dtype is DataType.TIMESTAMPTZ and column.slot not in ("", row.slot):
-        raise InvalidParameter("timestamptz field data must be a string array")
     if not is_right:
         raise _mismatch(field)
     if field.dtype is DataType.ARRAY:
@@ -199,12 +207,16 @@ def _check_rows(field: FieldSchema, column: ColumnData, n_rows: int) -> None:
     if n_flags and n_flags != n_rows:
         raise _wrong_validity(field, n_rows, n_flags)
     if column.n_rows != n_rows:
-        raise InvalidParameter(
-            f"the num_rows ({column.n_rows}) of field ({field.name}) is not equal to "
-            f"passed num_rows ({n_rows})",
-            expected=n_rows,
-            actual=column.n_rows,
-        )
+        raise _wrong_rows(field, column.n_rows, n_rows)
+
+
+def _wrong_rows(field: FieldSchema, actual: int, expected: int) -> InvalidParameter:
+    return InvalidParameter(
+        f"the num_rows ({actual}) of field ({field.name}) is not equal to passed "
+        f"num_rows ({expected})",
+        expected=expected,
+        actual=actual,
+    )
 
 
 def _check_dim(field: FieldSchema, slot: str, column: VectorColumn) -> None:
