@@ -29,7 +29,8 @@ REMARKS = {
     "AlterCollectionField": "`max_length`, `max_capacity`, description, mmap, warmup",
     "AlterCollectionSchema": "adds and drops fields, drops structs; functions are "
     "refused (3000)",
-    "AlterDatabase": "properties are kept and told; only `timezone` has an effect",
+    "AlterDatabase": "`timezone`, `database.max.collections` and "
+    "`database.force.deny.*` act at once; other properties are kept and told",
     "AlterIndex": "kept and told: everything is mapped",
     "Connect": "every credential is accepted",
     "CalcDistance": "code 2, *CalcDistance deprecated*, as Milvus",

@@ -426,6 +426,17 @@ class RateLimited(ElanusError):
         super().__init__(f"{message}: rate limit exceeded[rate={rate}]")
 
 
+class AccessDisabled(ElanusError):
+    """The database's properties forbid calls of this kind; alter the database first."""
+
+    code = 9
+
+    def __init__(self) -> None:
+        super().__init__(
+            "quota exceeded[reason=access has been disabled by the administrator]"
+        )
+
+
 class ResourcesInsufficient(ElanusError):
     """One node cannot hold as many replicas; ask for one."""
 

@@ -48,7 +48,6 @@ from elanus.errors import (
     InvalidParameter,
     ReadOnlyError,
     StorageError,
-    TooManyCollections,
 )
 from elanus.heap import release_free_memory
 from elanus.schema import limits
@@ -190,8 +189,7 @@ class Database:
                     database.name,
                     "please choose a unique name",
                 )
-            if len(self.collections()) >= limits.COLLECTIONS:
-                raise TooManyCollections(database.name, limits.COLLECTIONS)
+            self.directory.check_room(database)
             created_ts = self._node.clock.next()
             definition = CollectionDefinition(
                 id=self._node.ids.next(),

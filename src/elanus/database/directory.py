@@ -6,14 +6,16 @@ after they are durable.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from elanus.database.catalog import AliasEntry, DatabaseEntry
 from elanus.engine.collection import Collection
 from elanus.engine.definition import DEFAULT_DATABASE
-from elanus.errors import CollectionNotFound, DatabaseNotFound
+from elanus.errors import CollectionNotFound, DatabaseNotFound, TooManyCollections
+from elanus.schema import limits
 
 _Key = tuple[int, str]
+_MOST_COLLECTIONS = "database.max.collections"
 
 
 class Directory:
@@ -45,6 +47,11 @@ class Directory:
             raise DatabaseNotFound(name)
         return entry
 
+    def properties_of(self, name: str) -> Mapping[str, str]:
+        """The properties of a database; none if there is no such database."""
+        entry = self._databases.get(name)
+        return {} if entry is None else entry.properties
+
     def database_of(self, collection: Collection) -> DatabaseEntry:
         """The database that a collection is in."""
         database_id = collection.definition.database_id
@@ -70,6 +77,18 @@ class Directory:
         if database_id is None:
             return live
         return [c for c in live if c.definition.database_id == database_id]
+
+    def check_room(self, database: DatabaseEntry) -> None:
+        """Raise unless one more collection may be created in a database.
+
+        Raises:
+            TooManyCollections: drop some, or alter the property of the database.
+        """
+        text = database.properties.get(_MOST_COLLECTIONS, "")
+        most = int(text) if text.isdecimal() else limits.COLLECTIONS
+        is_full = text.isdecimal() and len(self.collections(database.id)) >= most
+        if is_full or len(self._by_id) >= limits.COLLECTIONS:
+            raise TooManyCollections(database.name, min(most, limits.COLLECTIONS))
 
     def find(self, database_id: int, name: str) -> Collection | None:
         """The collection whose own name this is."""

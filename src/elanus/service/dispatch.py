@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from elanus.errors import (
+    AccessDisabled,
     Cancelled,
     DeadlineExceeded,
     ElanusError,
@@ -40,6 +41,7 @@ from elanus.service import requests as r
 from elanus.service import requests_admin as rn
 from elanus.service import requests_alter as ra
 from elanus.service.core import Core
+from elanus.service.denials import check_permitted
 from elanus.service.pace import Pace
 from elanus.service.replies import Reply
 from elanus.service.requests import Request, RequestContext
@@ -185,6 +187,7 @@ class LocalService:
             operation = OPERATIONS.get(type(request))
             if operation is None:
                 raise UnsupportedOperation(type(request).__name__)
+            check_permitted(self.core, request)
             reply = operation(self.core, request)
             code = 0
             return reply
@@ -225,6 +228,7 @@ class LocalService:
 
         def begin() -> SearchInPieces:
             self._check_wanted(context, started)
+            check_permitted(self.core, request)
             return SearchInPieces(self.core, request, self._monotonic)
 
         def tell(code: int) -> None:
@@ -269,7 +273,11 @@ class LocalService:
         self, searches: list[r.Search]
     ) -> Sequence[Reply | ElanusError]:
         try:
+            if searches:  # all of one database
+                check_permitted(self.core, searches[0])
             return search_together(self.core, searches)
+        except AccessDisabled as error:
+            return [error] * len(searches)
         except Exception as error:
             _LOG.exception("%d searches failed", len(searches))
             raise InternalError(f"Search: {type(error).__name__}: {error}") from error
