@@ -257,8 +257,10 @@ def first_unfit(matrix: Matrix) -> float | None:
     if matrix.dtype == np.float32:
         if flat.size > 4096:
             with np.errstate(over="ignore", invalid="ignore"):
-                # one cheap pass: finite only if every value is, unless it overflows
-                if np.isfinite(np.dot(flat, flat)):
+                # one cheap pass: finite only if every value is, unless it overflows;
+                # of numbers that begin at any byte, dot would make a copy first
+                total = np.dot(flat, flat) if flat.flags.aligned else flat.sum()
+                if np.isfinite(total):
                     return None
         bad = ~np.isfinite(flat)
     else:

@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 
 from elanus.errors import InvalidParameter
-from elanus.server.grpc.decode_rows import column_from_message
+from elanus.server.grpc.apart import Apart
+from elanus.server.grpc.decode_rows import columns_from_message
 from elanus.server.grpc.decode_search import refuse_namespace, template_values
 from elanus.server.grpc.messages import DecodeError, Message, message_class
 from elanus.server.grpc.schemas import schema_from_message, unique
@@ -266,35 +267,37 @@ def describe_index(message: Message, database: str) -> Request:
 # --- rows ---------------------------------------------------------------------------
 
 
-def insert(message: Message, database: str) -> Request:
+def insert(write: Apart, database: str) -> Request:
     """``InsertRequest``.
 
     Raises:
         InvalidParameter: a column contradicts itself.
     """
+    message = write.message
     refuse_namespace(message)
     return requests.Insert(
         message.db_name or database,
         message.collection_name,
         message.partition_name,
-        tuple(map(column_from_message, message.fields_data)),
+        columns_from_message(write),
         message.num_rows,
         message.schema_timestamp,
     )
 
 
-def upsert(message: Message, database: str) -> Request:
+def upsert(write: Apart, database: str) -> Request:
     """``UpsertRequest``.
 
     Raises:
         InvalidParameter: a column contradicts itself.
     """
+    message = write.message
     refuse_namespace(message)
     return requests.Upsert(
         message.db_name or database,
         message.collection_name,
         message.partition_name,
-        tuple(map(column_from_message, message.fields_data)),
+        columns_from_message(write),
         message.num_rows,
         message.schema_timestamp,
         is_partial=message.partial_update,

@@ -18,6 +18,7 @@ from elanus.schema.arrays import array_of, array_of_bools, array_of_texts
 from elanus.schema.sparse import sparse_from_bytes
 from elanus.schema.types import TYPES, VectorRow
 from elanus.schema.vectors import VectorColumn, VectorRows
+from elanus.server.grpc.apart import Apart, Run
 from elanus.server.grpc.decode_lists import MAX_DIM, numbers, vector_lists
 from elanus.server.grpc.messages import Message
 from elanus.service.requests import ColumnData
@@ -26,8 +27,24 @@ _VECTORS = {row.vector.slot: row.vector for row in TYPES.values() if row.vector}
 _Valid = npt.NDArray[np.bool_]
 
 
-def column_from_message(message: Message) -> ColumnData:
+def columns_from_message(write: Apart) -> tuple[ColumnData, ...]:
+    """The columns of a write, in its order.
+
+    Raises:
+        InvalidParameter: a column contradicts itself.
+    """
+    return tuple(
+        column_from_message(column, write.runs.get(number))
+        for number, column in enumerate(write.message.fields_data)
+    )
+
+
+def column_from_message(message: Message, run: Run | None = None) -> ColumnData:
     """One column as sent, not compared with any schema.
+
+    Args:
+        run: its vectors, if they were cut out of the message. The column shares this
+            memory, in which a number may begin at any byte.
 
     Raises:
         InvalidParameter: it contradicts itself.
@@ -36,7 +53,7 @@ def column_from_message(message: Message) -> ColumnData:
     valid = np.array(flags, np.bool_) if len(flags) else None
     if valid is not None and valid.all():
         valid = None
-    slot, values = _payload(message, valid)
+    slot, values = _payload(message, valid, run)
     parts = message.struct_arrays.fields if slot == "struct_arrays" else ()
     return ColumnData(
         message.field_name,
@@ -50,7 +67,7 @@ def column_from_message(message: Message) -> ColumnData:
 
 
 def _payload(
-    message: Message, valid: _Valid | None
+    message: Message, valid: _Valid | None, run: Run | None
 ) -> tuple[str, pa.Array | VectorColumn | None]:
     """The kind of payload, and its values."""
     kind = message.WhichOneof("field")
@@ -70,7 +87,7 @@ def _payload(
         vector = _VECTORS.get(slot)
         if vector is None:
             return slot, None if slot else _nothing(valid)
-        rows = _vector_rows(message.vectors, vector, name)
+        rows = _vector_rows(message.vectors, vector, name, run)
         return slot, _vector_column(rows, valid, name)
     return kind or "", _nothing(valid)
 
@@ -123,17 +140,19 @@ def _vector_column(rows: VectorRows, valid: _Valid | None, name: str) -> VectorC
     return VectorColumn(rows, valid)
 
 
-def _vector_rows(message: Message, vector: VectorRow, name: str) -> VectorRows:
+def _vector_rows(
+    message: Message, vector: VectorRow, name: str, run: Run | None
+) -> VectorRows:
     """The vectors of a payload, as they are stored."""
     if vector.numpy is None:
         return sparse_from_bytes(list(getattr(message, vector.slot).contents))
     dim = message.dim
     if not 0 < dim <= MAX_DIM:
         raise InvalidParameter(f"invalid dimension: {dim} of field {name}")
-    if vector.slot == "float_vector":
+    if run is None and vector.slot == "float_vector":
         values = numbers(message.float_vector, "<f4")
     else:
-        content = getattr(message, vector.slot)
+        content = getattr(message, vector.slot) if run is None else run
         if len(content) % vector.numpy.itemsize:
             what = vector.slot.removesuffix("_vector")
             raise InvalidParameter(

@@ -230,7 +230,7 @@ class Dispatcher:
     def _decode(self, call: Call, handler: Handler) -> bool:
         """Make the call's request; false if it has none and was answered."""
         try:
-            message = METHODS[call.method].request.FromString(call.payload)
+            message = handler.parse(METHODS[call.method].request, call.payload)
             call.request = handler.decode(message, database_of(call.metadata))
             call.payload = b""
             call.plan_key = self._service.plan_key(call.request)

@@ -14,6 +14,7 @@ from typing import Any
 from elanus.server.grpc import admin_messages as admin
 from elanus.server.grpc import decode as d
 from elanus.server.grpc import decode_alter, decode_hybrid, decode_search, encode
+from elanus.server.grpc.apart import parse_apart
 from elanus.server.grpc.messages import METHODS, Message
 from elanus.service import requests as r
 from elanus.service import requests_admin as ra
@@ -34,13 +35,27 @@ class Lane(Enum):
     OTHER = "other"
 
 
+def parse_whole(kind: type[Message], content: bytes) -> Message:
+    """A message of a kind.
+
+    Raises:
+        DecodeError: it is none.
+    """
+    return kind.FromString(content)
+
+
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """How a method's request is read and its answer written."""
+    """How a method's request is read and its answer written.
 
-    decode: Callable[[Message, str], Request]
+    Attributes:
+        parse: makes of the request's bytes what ``decode`` takes.
+    """
+
+    decode: Callable[[Any, str], Request]
     encode: Callable[[Any], bytes]
     lane: Lane = Lane.OTHER
+    parse: Callable[[type[Message], bytes], Any] = parse_whole
 
 
 HANDLERS: dict[str, Handler] = {
@@ -123,8 +138,8 @@ HANDLERS: dict[str, Handler] = {
     "AlterIndex": Handler(decode_alter.alter_index, encode.done),
     "DropIndex": Handler(d.of_index(r.DropIndex), encode.done),
     # rows
-    "Insert": Handler(d.insert, encode.mutation),
-    "Upsert": Handler(d.upsert, encode.mutation),
+    "Insert": Handler(d.insert, encode.mutation, parse=parse_apart),
+    "Upsert": Handler(d.upsert, encode.mutation, parse=parse_apart),
     "Delete": Handler(d.delete, encode.mutation),
     "Search": Handler(decode_search.search, encode.search, Lane.READ),
     "HybridSearch": Handler(decode_hybrid.hybrid_search, encode.search, Lane.READ),
