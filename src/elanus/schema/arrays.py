@@ -58,15 +58,31 @@ def array_of_texts(
     values: Sequence[str | bytes | None], arrow_type: pa.DataType
 ) -> pa.Array:
     """Strings or bytes as a ``large_string`` or ``large_binary`` array."""
-    parts = [_encoded(value) for value in values]
-    offsets = np.zeros(len(parts) + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, parts), np.int64, len(parts)), out=offsets[1:])
     valid = None
     if None in values:
         known = np.fromiter((v is not None for v in values), np.bool_, len(values))
         valid = pa.py_buffer(np.packbits(known, bitorder="little"))
-    buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(b"".join(parts))]
+    content, lengths = _end_to_end(values)
+    offsets = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(content)]
     return pa.Array.from_buffers(arrow_type, len(values), buffers)
+
+
+def _end_to_end(
+    values: Sequence[str | bytes | None],
+) -> tuple[bytes, npt.NDArray[np.int64]]:
+    """Strings or bytes one after another, and the bytes of each."""
+    try:
+        joined = "".join(values)  # type: ignore[arg-type]
+    except TypeError:
+        parts = [_encoded(value) for value in values]
+    else:
+        if joined.isascii():  # a letter is a byte
+            lengths = np.fromiter(map(len, values), np.int64, len(values))  # type: ignore[arg-type]
+            return joined.encode(), lengths
+        parts = [_encoded(value) for value in values]
+    return b"".join(parts), np.fromiter(map(len, parts), np.int64, len(parts))
 
 
 def _encoded(value: str | bytes | None) -> bytes:

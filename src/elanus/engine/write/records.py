@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from elanus.engine.write.messages import message_parts
 from elanus.errors import CorruptionError
 from elanus.schema.columns import Batch, Offsets, arrow_schema
 from elanus.schema.schema import CollectionSchema
@@ -61,7 +62,7 @@ class RowsRecord:
     def payload(self) -> list[bytes | pa.Buffer]:
         """The record's bytes, in parts."""
         schema = self.schema
-        rows = [self.batch.to_arrow(schema).serialize()]
+        rows = message_parts(self.batch, schema)
         if self.replaced is not None:
             keys = _key_message(schema, self.replaced)
             rows = [_ID.pack(keys.size), keys, *rows]

@@ -318,14 +318,19 @@ def mutation(reply: replies.Mutation) -> bytes:
     head = reply_bytes(
         reply_message(
             "MutationResult",
-            succ_index=range(n_rows),
             insert_cnt=reply.inserted,
             delete_cnt=reply.deleted,
             upsert_cnt=reply.upserted,
             timestamp=reply.ts,
         )
     )
-    return head + keys
+    return b"".join((head, keys, _all_succeeded(n_rows)))
+
+
+@lru_cache(maxsize=16)
+def _all_succeeded(n_rows: int) -> bytes:
+    """``succ_index`` of a write of so many rows; most writes of a client are alike."""
+    return _bytes(message_class("milvus.MutationResult")(succ_index=range(n_rows)))
 
 
 def search(reply: replies.SearchReply) -> bytes:
