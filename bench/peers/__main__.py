@@ -11,16 +11,18 @@ import signal
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from bench.figures import machine, sentence
 from bench.peers.elanus_server import ElanusPeer
 from bench.peers.environments import Unavailable
-from bench.peers.loading import PACES, Candidate, load, write_data
+from bench.peers.loading import PACES, Candidate, load, start, write_data
 from bench.peers.milvus import MilvusPeer
 from bench.peers.milvus_lite import MilvusLitePeer
 from bench.peers.report import misses, table
 from bench.peers.rounds import measure_rest, measure_round
+from bench.peers.writing import measure_writes
 from bench.setup import SCALES, Setup
 
 PEERS = {peer.name: peer for peer in (ElanusPeer, MilvusPeer, MilvusLitePeer)}
@@ -39,10 +41,10 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="peers-", dir=given.folder))
     setup = Setup(SCALES[given.scale], folder, real=given.real)
     try:
-        candidates = _measured(given, setup)
+        candidates, yardsticks = _measured(given, setup)
     finally:
         shutil.rmtree(folder)
-    results = {one.peer.name: one.figures for one in candidates}
+    results = {one.peer.name: one.figures for one in candidates} | yardsticks
     is_full = given.scale == "full"
     text = f"{table(results, is_full)}\n\n{setup.data}. {sentence(machine())}\n"
     print(f"\n{text}")
@@ -70,6 +72,7 @@ def _arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--scale", choices=["full", "small"], default="full")
     add("--only", nargs="+", choices=PEERS, default=None, metavar="NAME")
+    add("--part", choices=["all", "writes", "searches"], default="all")
     add("--rounds", type=int, help="of the measurements; by default as the scale has")
     add("--folder", type=Path, default=Path("bench-data"), help="on a real disk")
     add("--real", type=Path, help="folder of more real sentences; see bench/README.md")
@@ -82,26 +85,31 @@ def _arguments() -> argparse.Namespace:
     return given
 
 
-def _measured(given: argparse.Namespace, setup: Setup) -> list[Candidate]:
+def _measured(
+    given: argparse.Namespace, setup: Setup
+) -> tuple[list[Candidate], dict[str, dict[str, list[float]]]]:
     pace = PACES[given.scale]
     rows = setup.scale.rows
     _say(f"{rows:,} vectors of {setup.queries().shape[1]} dimensions")
     data = write_data(setup)
     candidates: list[Candidate] = []
+    yardsticks: dict[str, dict[str, list[float]]] = {}
     try:
         for name in given.only:
             peer = PEERS[name](setup.folder / name)
             try:
+                say = partial(_say_of, name)
                 candidates.append(
-                    load(
-                        peer,
-                        data,
-                        pace,
-                        lambda text, name=name: _say(f"{name}: {text}"),
-                    )
+                    start(peer, data, say)
+                    if given.part == "writes"
+                    else load(peer, data, pace, say)
                 )
             except Unavailable as reason:
                 _say(f"{name} is left out: {reason}")
+        if given.part != "searches":
+            yardsticks = measure_writes(candidates, data, pace, _say)
+        if given.part == "writes":
+            return candidates, yardsticks
         for number in range(given.rounds or pace.rounds):
             measure_round(candidates, number, rows, pace, _say)
         for candidate in candidates:
@@ -113,7 +121,11 @@ def _measured(given: argparse.Namespace, setup: Setup) -> list[Candidate]:
         for candidate in candidates:
             candidate.clients.close()
             candidate.peer.stop()
-    return candidates
+    return candidates, yardsticks
+
+
+def _say_of(name: str, text: str) -> None:
+    _say(f"{name}: {text}")
 
 
 def _say(text: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from pymilvus import MilvusClient
 
+from bench.peers.write_work import writing
 from bench.setup import BATCH, LIMIT, recall
 
 COLLECTION = "docs"
@@ -29,8 +30,10 @@ class Job:
 
     Attributes:
         kind: a method of :class:`Work`.
-        width: rows that the filter lets pass.
-        seed: of what differs from request to request.
+        width: rows that the filter lets pass, or that are written at most.
+        seed: of what differs from request to request; the turn of a write.
+        write: "insert", "upsert" or "delete".
+        dim: of the vectors that are written.
     """
 
     kind: str
@@ -38,6 +41,8 @@ class Job:
     ef: int = 0
     width: int = 0
     seed: int = 0
+    write: str = ""
+    dim: int = 0
 
 
 @dataclass
@@ -117,6 +122,15 @@ class Work:
             return _timed(one, len(rows) // BATCH)
 
         return insert
+
+    def _write(self, job: Job) -> Callable[[], Outcome]:
+        """Batches of 1,000 rows of the turn: in order at first, then shuffled."""
+        keys = np.arange(job.seed * job.width, (job.seed + 1) * job.width)
+        if job.write != "insert":
+            keys = np.random.default_rng(job.seed).permutation(keys)
+        calls = writing(self.client, job.write, job.dim, self.vectors, keys)
+        batches = iter(calls)
+        return lambda: _timed(lambda: next(batches)(), len(calls), job.seconds)
 
     def _recall(self, job: Job) -> Callable[[], Outcome]:
         """Recall at an effort, over the first ``width`` queries."""
@@ -229,10 +243,12 @@ def _ids(hits: Any) -> np.ndarray:
 def _timed(
     one: Callable[[], object], times: int | None = None, seconds: float = 0.0
 ) -> Outcome:
-    """Do it so many times, or until the time is over."""
+    """Do it so many times, or until the time is over; at most, if both are given."""
     waits = []
     begin = end = time.perf_counter()
-    while len(waits) < times if times is not None else end < begin + seconds:
+    while (times is None or len(waits) < times) and (
+        not seconds or end < begin + seconds
+    ):
         one()
         now = time.perf_counter()
         waits.append(now - end)

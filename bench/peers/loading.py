@@ -39,6 +39,8 @@ class Pace:
 
     Attributes:
         patience_s: no further restart of a peer after so long.
+        write_rounds, write_rows, write_s: turns of each kind of write; a turn ends
+            after so many rows, or so long.
     """
 
     turn_s: float
@@ -47,6 +49,9 @@ class Pace:
     quiet_s: float
     swept_queries: int
     patience_s: float
+    write_rounds: int = 4
+    write_rows: int = 25_000
+    write_s: float = 4.0
 
 
 PACES = {
@@ -54,7 +59,14 @@ PACES = {
         turn_s=2.0, rounds=3, starts=3, quiet_s=60.0, swept_queries=500, patience_s=30.0
     ),
     "small": Pace(
-        turn_s=0.5, rounds=1, starts=1, quiet_s=5.0, swept_queries=100, patience_s=5.0
+        turn_s=0.5,
+        rounds=1,
+        starts=1,
+        quiet_s=5.0,
+        swept_queries=100,
+        patience_s=5.0,
+        write_rounds=1,
+        write_rows=2_000,
     ),
 }
 
@@ -90,33 +102,47 @@ def write_data(setup: Setup) -> Data:
     return Data(setup.folder)
 
 
+def start(peer: Peer, data: Data, say: Say) -> Candidate:
+    """Start a peer on an empty folder, and its clients.
+
+    Raises:
+        Unavailable: it does not start here.
+    """
+    with suppress(MilvusException):
+        # Nobody is there: what the first client of a process loads is loaded now.
+        MilvusClient(f"http://127.0.0.1:{unused_port()}", timeout=0.1)
+    begin = peer.start()
+    try:
+        with _first_connection(peer.uri, begin) as client:
+            ready_s = _until_answered(client, begin)
+        say(f"answers after {ready_s:.1f} s")
+        clients = Clients(peer.uri, data, CLIENTS)
+    except BaseException as error:
+        peer.stop()
+        if isinstance(error, (MilvusException, EOFError)):
+            raise Unavailable(str(error)) from error
+        raise
+    return Candidate(peer, clients, {"start_s": [ready_s]})
+
+
 def load(peer: Peer, data: Data, pace: Pace, say: Say) -> Candidate:
     """Start a peer on an empty folder, fill it and wait until its graph is built.
 
     Raises:
         Unavailable: it does not start here, or fails.
     """
-    with suppress(MilvusException):
-        # Nobody is there: what the first client of a process loads is loaded now.
-        MilvusClient(f"http://127.0.0.1:{unused_port()}", timeout=0.1)
-    begin = peer.start()
-    clients: Clients | None = None
+    candidate = start(peer, data, say)
     try:
-        with _first_connection(peer.uri, begin) as client:
-            ready_s = _until_answered(client, begin)
-            say(f"answers after {ready_s:.1f} s")
+        with connected(peer.uri) as client:
             _create(client)
-            clients = Clients(peer.uri, data, CLIENTS)
-            candidate = Candidate(peer, clients, {"start_s": [ready_s]})
             _fill(candidate, client, len(data.load("rank")), say)
             _build(candidate, client, len(data.load("rank")), say)
-            _wait_until_quiet(peer, pace)
-            _find_efforts(candidate, pace, say)
+        _wait_until_quiet(peer, pace)
+        _find_efforts(candidate, pace, say)
     except BaseException as error:
-        if clients is not None:
-            clients.close()
+        candidate.clients.close()
         peer.stop()
-        if isinstance(error, (MilvusException, ClientFailed, EOFError)):
+        if isinstance(error, (MilvusException, ClientFailed)):
             raise Unavailable(str(error)) from error
         raise
     return candidate

@@ -39,6 +39,18 @@ def test_a_bar_is_a_ratio_to_milvus(ours: float, is_missed: bool) -> None:
     assert misses(results, is_full=False) == []
 
 
+@pytest.mark.parametrize(("parsed", "is_missed"), [(125.0, False), (126.0, True)])
+def test_a_bar_may_name_others(parsed: float, is_missed: bool) -> None:
+    """Every server that is there and named by a bar has to be met."""
+    name, title = "insert_384_rows_s", "insert 384 floats and 3 scalars"
+    results = {
+        "elanus": {name: [100.0]},
+        "milvus": {name: [70.0]},
+        "parser": {name: [parsed]},
+    }
+    assert (misses(results, is_full=True) == [title]) is is_missed
+
+
 def test_a_missing_peer_is_no_verdict() -> None:
     """Without Milvus there is nothing to compare with, and absolute bars remain."""
     results = {"elanus": {QPS: [1.0], "cold_start_s": [1.6]}}
@@ -60,4 +72,6 @@ def test_the_comparison_runs_without_a_network(tmp_path: Path) -> None:
     assert figures["search_0.99_4_recall"][0] > 0.95
     assert figures["filtered_0.01_recall"][0] > 0.95
     assert figures["cold_start_s"][0] > 0
+    for kind in ("insert_384", "insert_768", "upsert_384", "delete_384"):
+        assert figures[f"{kind}_rows_s"][0] > 0
     assert not any(data.iterdir())
