@@ -18,6 +18,7 @@ from bench.peers.clients import (
     Clients,
     Data,
     Job,
+    connected,
 )
 from bench.peers.environments import Unavailable
 from bench.peers.peer import Peer, unused_port

@@ -330,7 +330,8 @@ def mutation(reply: replies.Mutation) -> bytes:
 @lru_cache(maxsize=16)
 def _all_succeeded(n_rows: int) -> bytes:
     """``succ_index`` of a write of so many rows; most writes of a client are alike."""
-    return _bytes(message_class("milvus.MutationResult")(succ_index=range(n_rows)))
+    result = message_class("milvus.MutationResult")(succ_index=range(n_rows))
+    return reply_bytes(result)
 
 
 def search(reply: replies.SearchReply) -> bytes:
