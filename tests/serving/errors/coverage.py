@@ -17,6 +17,7 @@ REASONS = {
     "client": "pymilvus raises it, or the call never leaves the client",
     "index parameters": "of a kind of index: tests/index and tests/service",
     "alterations": "of alterations: tests/service",
+    "nodes": "of several nodes: what one answers, tests/service/test_nodes.py says",
     "older": "of an older Milvus or its insides; nearly all tests of it are skipped",
     "other names": "a case provokes it, with other names in it",
     UNPROVOKED: "no test provokes it yet",

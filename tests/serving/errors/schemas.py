@@ -172,6 +172,8 @@ CREATION = [
     Case(1100, "num_partitions should only be specified with partition key field enabled", _create(ID, V, num_partitions=5)),
     Case(105, "partition key isolation mode is enabled but no partition key field is set. Please set the partition key first: illegal collection schema[collection=new]", _properties(partitionkey__isolation="true")),
     Case(1100, "failed to parse partition key isolation: ", _properties(partitionkey__isolation="x")),
+    Case(1100, 'invalid query_mode value "invalid_mode", valid values: [large_topk]', _properties(query_mode="invalid_mode")),
+    Case(1100, 'invalid property key "Query_Mode", did you mean "query_mode"?', _properties(Query_Mode="large_topk")),
     Case(1100, "namespace.sharding.enabled", _properties(namespace__sharding__enabled="x")),
     Case(1100, "unknown or invalid IANA Time Zone ID: Mars/X", _properties(timezone="Mars/X")),
     Case(1100, "collection ttl property value not valid, parse error: {}collection TTL is not a valid positive integer", _properties(collection__ttl__seconds="x")),

@@ -35,6 +35,12 @@ def _alter_index(collection: str, name: str, **values: Any) -> Call:
     return lambda c: c.alter_index_properties(collection, name, named)
 
 
+def _balance(collection: str, source: int, **more: Any) -> Call:
+    wanted = {"collectionName": collection, "src_nodeID": source, **more}
+    return _ask("LoadBalance", **wanted)
+
+
+GROUP = "__default_resource_group"
 MMAP = pairs(mmap__enabled="true")
 LOADED = "collection already loaded[collection=books]"
 OUTSIDE = "does not allow update in collection field param"
@@ -94,6 +100,26 @@ STRUCTURE = [
     Case(1100, "index params size exceeds limit: 102402 > 102400", _ask("CreateIndex", collection_name="bare", field_name="vector", extra_params=pairs(xy="a" * 102400))),
     Case(1100, "not can only apply on boolean", lambda c: c.query(LOOSE, filter="id in not [1, 2]")),
 ]
+
+NODES = [
+    Case(1100, "Invalid resource group name 1x. the first character of a resource group name must be an underscore or letter", lambda c: c.create_resource_group("1x")),
+    Case(301, "resource group already exist, but create with different config[rg=__default_resource_group]", lambda c: c.create_resource_group(GROUP)),
+    Case(1100, "default resource group is not deletable: invalid parameter[expected=not default resource group][actual=__default_resource_group]", lambda c: c.drop_resource_group(GROUP)),
+    Case(300, "resource group not found[rg=z]", lambda c: c.describe_resource_group("z")),
+    Case(300, "resource group not found[rg=z]", lambda c: c.transfer_replica("z", GROUP, BOOKS, 1)),
+    Case(1100, "source resource group and target resource group should not be the same, resource group: __default_resource_group", lambda c: c.transfer_replica(GROUP, GROUP, BOOKS, 1)),
+    Case(300, "resource group not found[rg=z]", lambda c: c.load_collection("half", resource_groups=["z"])),
+    Case(901, "source node not found in any replica: node not found[node=99]", _balance(BOOKS, 99)),
+    Case(901, "destination node not found in the same replica: node not found[node=99]", _balance(BOOKS, 1, dst_nodeIDs=[99])),
+    Case(600, "segment 999 not found in source node 1: segment not found[segment=999]", _balance(BOOKS, 1, sealed_segmentIDs=[999])),
+    Case(103, "collection not fully loaded[collection={}]", _balance("bare", 1)),
+    Case(100, "collection not found[database=default][collection=x]", _balance("x", 1)),
+    Case(1100, "load field list [id vector] does not contain partition key field topic", lambda c: c.load_collection(KEYED, load_fields=["id", "vector"])),
+    Case(1100, "load field list [id vector topic] does not contain clustering key field shelf", lambda c: c.load_collection(KEYED, load_fields=["id", "vector", "topic"])),
+    Case(702, "can not alter query_mode if the collection already has a vector index. Please drop the index first: index duplicates[indexName=vector]", _alter(BOOKS, query_mode="large_topk")),
+    Case(1101, "collection names cannot be empty: missing parameter", _ask("BatchDescribeCollection")),
+    Case(1100, "currently does not support adding BM25 function", _ask("AddCollectionFunction", collection_name="bare", functionSchema={"name": "f", "type": 1})),
+]
 # fmt: on
 
-SITUATIONS = [*WHILE_LOADED, *PROPERTIES, *STRUCTURE]
+SITUATIONS = [*WHILE_LOADED, *PROPERTIES, *STRUCTURE, *NODES]
