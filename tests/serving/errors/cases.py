@@ -26,6 +26,7 @@ from serving.errors.rows import ROWS
 from serving.errors.schemas import SCHEMAS
 from serving.errors.situations import SITUATIONS
 from serving.errors.stage import BOOKS, KEYED, LOOSE, VECTOR, index, row, schema
+from serving.errors.types import TYPES
 
 
 def _create(name: str = "new", given: Any = None, **more: Any) -> Call:
@@ -424,4 +425,5 @@ CASES = [
     *SCHEMAS,
     *SITUATIONS,
     *KINDS,
+    *TYPES,
 ]

@@ -65,6 +65,8 @@ def wide(client: MilvusClient) -> CollectionSchema:
         ("shape", DataType.GEOMETRY, {}),
         ("varchar", DataType.VARCHAR, {"max_length": 5}),
         ("small_limit", DataType.VARCHAR, {"max_length": 5}),
+        ("geo", DataType.GEOMETRY, {}),
+        ("text", DataType.TEXT, {}),
         ("shorts", DataType.ARRAY, {"element_type": DataType.INT16}),
         ("words", DataType.ARRAY, {"element_type": DataType.VARCHAR, "max_length": 5}),
     ):
@@ -83,6 +85,8 @@ def keyed(client: MilvusClient) -> CollectionSchema:
     made.add_field("shelf", DataType.INT64, nullable=True, is_clustering_key=True)
     made.add_field("varchar", DataType.VARCHAR, max_length=9, nullable=True)
     made.add_field("json_field", DataType.JSON, nullable=True)
+    made.add_field("geo", DataType.GEOMETRY, nullable=True)
+    made.add_field("text", DataType.TEXT, nullable=True)
     kind = {"element_type": DataType.INT64, "max_capacity": 4}
     made.add_field("array_field", DataType.ARRAY, nullable=True, **kind)
     return made
