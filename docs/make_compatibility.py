@@ -21,7 +21,8 @@ REMARKS = {
     "AddCollectionFunction": "checked, then refused (3000)",
     "AlterCollectionFunction": "checked: there are no functions",
     "DropCollectionFunction": "checked: there are no functions",
-    "AddCollectionField": "old rows read as the default or null at once",
+    "AddCollectionField": "old rows read as the default or null at once; a field of "
+    "vectors is searched after the next load",
     "AddCollectionStructField": "old rows read as null at once",
     "AlterCollection": "namespaces are refused (3000); "
     "mmap, warmup, replicas, rates and quotas are kept and told; rows expire by the "

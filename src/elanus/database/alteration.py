@@ -152,7 +152,7 @@ def _without_names(
     if loaded is None or names.isdisjoint(loaded.fields):
         return loaded
     rest = tuple(n for n in loaded.fields if n not in names)
-    return LoadDefinition(loaded.partitions, rest)
+    return replace(loaded, fields=rest)
 
 
 def with_dynamic(schema: CollectionSchema, *, enabled: bool) -> CollectionSchema:

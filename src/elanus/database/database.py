@@ -206,7 +206,9 @@ class Database:
                 consistency_level=new.consistency_level,
                 properties=new.properties,
                 updated_ts=created_ts,
-                loaded=LoadDefinition() if new.is_loaded else None,
+                loaded=LoadDefinition(version=schema.version)
+                if new.is_loaded
+                else None,
             )
             return self._create(definition)
 

@@ -32,7 +32,10 @@ def load_collection(
     Args:
         fields: names of the fields to load; empty for all.
     """
-    _set_loaded(core, collection, LoadDefinition(None, fields))
+    with core.ddl_lock:
+        version = core.collection(collection).definition.schema.version
+        loaded = LoadDefinition(None, fields, version=version)
+        _set_loaded(core, collection, loaded)
 
 
 def load_partitions(
@@ -43,13 +46,15 @@ def load_partitions(
 ) -> None:
     """Load partitions beside those that are loaded already."""
     with core.ddl_lock:
-        loaded = core.collection(collection).definition.loaded
+        definition = core.collection(collection).definition
+        loaded = definition.loaded
         if loaded is None:
             chosen = LoadDefinition(partitions, fields)
         elif loaded.partitions is None:
             chosen = LoadDefinition(None, fields, loaded.released - partitions)
         else:
             chosen = LoadDefinition(loaded.partitions | partitions, fields)
+        chosen = replace(chosen, version=definition.schema.version)
         _set_loaded(core, collection, chosen)
 
 
@@ -73,9 +78,9 @@ def release_partitions(
         elif loaded.partitions is None:
             # dropped ones are left out: the list does not grow for ever
             gone = frozenset(definition.partitions.values()) - rest
-            kept = LoadDefinition(None, loaded.fields, gone)
+            kept = replace(loaded, released=gone)
         else:
-            kept = LoadDefinition(rest, loaded.fields)
+            kept = replace(loaded, partitions=rest)
         _set_loaded(core, collection, kept)
 
 

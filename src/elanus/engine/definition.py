@@ -100,11 +100,18 @@ class LoadDefinition:
         partitions: ids; ``None`` for the whole collection, partitions to come included.
         fields: names of the fields loaded; empty for all.
         released: ids of the partitions taken out of a whole collection again.
+        version: of the schema when it was loaded; vectors that came later are not.
+            ``None`` where that was not noted.
     """
 
     partitions: frozenset[int] | None = None
     fields: tuple[str, ...] = ()
     released: frozenset[int] = frozenset()
+    version: int | None = None
+
+    def has(self, field: FieldSchema) -> bool:
+        """Whether a field was there when the collection was loaded."""
+        return self.version is None or field.since <= self.version
 
     @property
     def is_everything(self) -> bool:
@@ -115,7 +122,9 @@ class LoadDefinition:
         """The durable form: plain JSON values."""
         partitions = None if self.partitions is None else sorted(self.partitions)
         released = {"released": sorted(self.released)} if self.released else {}
-        return {"partitions": partitions, "fields": list(self.fields), **released}
+        version = {} if self.version is None else {"version": self.version}
+        fields = list(self.fields)
+        return {"partitions": partitions, "fields": fields, **released, **version}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> LoadDefinition:
@@ -125,6 +134,7 @@ class LoadDefinition:
             None if named is None else frozenset(named),
             tuple(data["fields"]),
             frozenset(data.get("released", ())),
+            data.get("version"),
         )
 
 

@@ -15,6 +15,7 @@ from elanus.errors import (
     PartitionNotLoaded,
     UnsupportedOperation,
 )
+from elanus.schema.schema import FieldSchema
 from elanus.service.core import Core
 
 STRONG_TS, EVENTUALLY_TS, BOUNDED_TS = range(3)
@@ -45,6 +46,19 @@ def partitions_to_read(
             error = PartitionNotLoaded(definition.partitions[name])
             raise error.within(f"failed to {operation}")
     return names or tuple(n for n, i in definition.partitions.items() if i in ids)
+
+
+def check_field_loaded(definition: CollectionDefinition, field: FieldSchema) -> None:
+    """Raise if a field of vectors came after its collection was loaded.
+
+    Raises:
+        InvalidParameter: load the collection again.
+    """
+    if definition.loaded is not None and not definition.loaded.has(field):
+        raise InvalidParameter(
+            f"field index of the field: {field.name} is not loaded, please reload the "
+            f"collection"
+        )
 
 
 def check_iterated(collection: Collection, collection_id: int) -> None:

@@ -21,7 +21,12 @@ from elanus.errors import InvalidParameter
 from elanus.schema import limits
 from elanus.service.core import Core
 from elanus.service.output import COUNT, Shape, shape_of
-from elanus.service.reading import check_iterated, partitions_to_read, refuse_unbuilt
+from elanus.service.reading import (
+    check_field_loaded,
+    check_iterated,
+    partitions_to_read,
+    refuse_unbuilt,
+)
 from elanus.service.requests import Search, SearchOptions
 from elanus.service.search_iterator import check_walk
 from elanus.service.times import time_form, zone_of
@@ -93,6 +98,7 @@ def _planned(
             raise error.within("failed to create query plan") from error
         raise
     partitions = partitions_to_read(definition, request.partitions, "search")
+    check_field_loaded(definition, field)
     if any(name.lower() == COUNT for name in request.output_fields):
         raise InvalidParameter("aggregates are not supported in search request")
     times = time_form(definition, options.extra)
