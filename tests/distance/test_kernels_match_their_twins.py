@@ -21,7 +21,7 @@ from elanus.distance.kernels import (
 from elanus.distance.metrics import Metric
 from elanus.distance.topk import TopK
 
-METRICS = st.sampled_from(list(Metric))
+METRICS = st.sampled_from([Metric.L2, Metric.IP, Metric.COSINE])
 SHAPES = st.tuples(
     st.sampled_from([1, 2, 3, 7, 16, 33]),
     st.integers(0, 60),
