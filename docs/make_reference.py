@@ -25,7 +25,7 @@ from elanus.index.params import (
     Parameter,
 )
 from elanus.index.registry import KINDS
-from elanus.schema import limits
+from elanus.schema.limits import LIMITS
 from elanus.schema.types import TYPES
 
 PAGE = Path(__file__).with_name("reference.md")
@@ -111,10 +111,17 @@ def indexes() -> str:
 
 def limit_rows() -> str:
     """One row per limit."""
-    names = [name for name in vars(limits) if name.isupper()]
     return table(
-        ["limit", "value"],
-        ((f"`{name}`", f"{getattr(limits, name):,}") for name in names),
+        ["limit", "value", "what it bounds", "Milvus' setting"],
+        (
+            (
+                f"`{name}`",
+                f"{limit:,}",
+                limit.bounds,
+                f"`{limit.setting}`" if limit.setting else "",
+            )
+            for name, limit in LIMITS.items()
+        ),
     )
 
 
@@ -192,6 +199,8 @@ laptop and a small server.
 {settings()}
 
 ## Limits
+
+Milvus' defaults. The settings `max_databases` and `max_collections` change two of them.
 
 {limit_rows()}
 

@@ -53,6 +53,24 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument(
         "--http-port", type=int, default=9091, help="port of /healthz and /metrics"
     )
+    serve.add_argument(
+        "--max-databases",
+        type=int,
+        default=0,
+        help="beside the default one; Milvus' 64 when not given",
+    )
+    serve.add_argument(
+        "--max-collections",
+        type=int,
+        default=0,
+        help="in all databases together; Milvus' 65536 when not given",
+    )
+    serve.add_argument(
+        "--milvus-version",
+        default="",
+        metavar="VERSION",
+        help="what clients are told that they talk to, such as v2.6.6",
+    )
     serve.add_argument("--transport", choices=("native", "grpcio"), default="native")
     serve.add_argument(
         "--slow-ms", type=float, default=1000.0, help="log calls that take so long"
@@ -76,7 +94,8 @@ def _serve(options: argparse.Namespace) -> int:
     import signal
     import threading
 
-    from elanus.serving import ServeOptions, Server, is_loopback
+    from elanus.config import Settings
+    from elanus.serving import HISTORY_S, ServeOptions, Server, is_loopback
     from elanus.telemetry.logs import set_up_logs
 
     set_up_logs(options.log_format, options.log_level)
@@ -93,6 +112,12 @@ def _serve(options: argparse.Namespace) -> int:
                 http_port=options.http_port,
                 transport=options.transport,
                 slow_s=options.slow_ms / 1000,
+                settings=Settings(
+                    history_s=HISTORY_S,
+                    max_databases=options.max_databases,
+                    max_collections=options.max_collections,
+                ),
+                milvus_version=options.milvus_version,
             )
         )
     except OSError as error:

@@ -26,6 +26,9 @@ class Settings:
             time to live brings back; a compaction that is asked for removes them.
         worker_threads: threads of the build process; 0 means all cores.
         build_attempts: failures after which a segment stays without its index.
+        max_databases: beside the default one; 0 for the limit `DATABASES`.
+        max_collections: in all databases together, and in each that has no property
+            `database.max.collections`; 0 for the limit `COLLECTIONS`.
     """
 
     growing_bytes: int = 32 << 20
@@ -41,3 +44,5 @@ class Settings:
     expired_s: float = 600.0
     worker_threads: int = 0
     build_attempts: int = 3
+    max_databases: int = 0
+    max_collections: int = 0

@@ -21,7 +21,7 @@ from elanus.errors import InvalidParameter
 from elanus.server.grpc.dispatcher import Dispatcher, Limits
 from elanus.server.grpc.transport import Transport
 from elanus.server.http import HttpPort
-from elanus.service.core import Core
+from elanus.service.core import Core, Identity
 from elanus.service.dispatch import Call, LocalService
 from elanus.telemetry.metrics import Reading, Telemetry
 from elanus.telemetry.process import process_readings
@@ -41,6 +41,7 @@ class ServeOptions:
         http_port: of ``/healthz`` and ``/metrics``; 0 takes any free one.
         transport: "native" or "grpcio".
         slow_s: calls that take so long are logged.
+        milvus_version: that clients are told; empty for the one Elanus follows.
     """
 
     data: Path
@@ -50,6 +51,7 @@ class ServeOptions:
     transport: str = "native"
     slow_s: float = 1.0
     settings: Settings = field(default_factory=lambda: Settings(history_s=HISTORY_S))
+    milvus_version: str = ""
 
 
 class Server:
@@ -68,7 +70,11 @@ class Server:
         self._opened: OpenDatabase = open_database(options.data, world)
         try:
             self._service = LocalService(
-                Core(self._opened.database, world.random_id),
+                Core(
+                    self._opened.database,
+                    world.random_id,
+                    Identity(options.milvus_version or Identity().version),
+                ),
                 observe=self._observe,
             )
             self.telemetry = Telemetry(self._readings)

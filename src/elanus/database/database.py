@@ -189,7 +189,8 @@ class Database:
                     database.name,
                     "please choose a unique name",
                 )
-            self.directory.check_room(database)
+            most = self._node.settings.max_collections or limits.COLLECTIONS
+            self.directory.check_room(database, most)
             created_ts = self._node.clock.next()
             definition = CollectionDefinition(
                 id=self._node.ids.next(),

@@ -31,8 +31,9 @@ def create_database(core: Database, name: str, properties: Mapping[str, str]) ->
     with core.ddl_lock:
         if core.directory.has_database(name):
             raise InvalidParameter(f"database already exist: {name}")
-        if len(core.directory.databases()) > limits.DATABASES:
-            raise TooManyDatabases(limits.DATABASES)
+        most = core.node.settings.max_databases or limits.DATABASES
+        if len(core.directory.databases()) > most:
+            raise TooManyDatabases(most)
         number = core.node.ids.next()
         if number == DEFAULT_DATABASE_ID:
             number = core.node.ids.next()

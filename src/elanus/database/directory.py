@@ -12,7 +12,6 @@ from elanus.database.catalog import AliasEntry, DatabaseEntry
 from elanus.engine.collection import Collection
 from elanus.engine.definition import DEFAULT_DATABASE
 from elanus.errors import CollectionNotFound, DatabaseNotFound, TooManyCollections
-from elanus.schema import limits
 
 _Key = tuple[int, str]
 _MOST_COLLECTIONS = "database.max.collections"
@@ -78,17 +77,20 @@ class Directory:
             return live
         return [c for c in live if c.definition.database_id == database_id]
 
-    def check_room(self, database: DatabaseEntry) -> None:
+    def check_room(self, database: DatabaseEntry, most_of_all: int) -> None:
         """Raise unless one more collection may be created in a database.
+
+        Args:
+            most_of_all: how many there may be in all databases together.
 
         Raises:
             TooManyCollections: drop some, or alter the property of the database.
         """
         text = database.properties.get(_MOST_COLLECTIONS, "")
-        most = int(text) if text.isdecimal() else limits.COLLECTIONS
+        most = int(text) if text.isdecimal() else most_of_all
         is_full = text.isdecimal() and len(self.collections(database.id)) >= most
-        if is_full or len(self._by_id) >= limits.COLLECTIONS:
-            raise TooManyCollections(database.name, min(most, limits.COLLECTIONS))
+        if is_full or len(self._by_id) >= most_of_all:
+            raise TooManyCollections(database.name, min(most, most_of_all))
 
     def find(self, database_id: int, name: str) -> Collection | None:
         """The collection whose own name this is."""
