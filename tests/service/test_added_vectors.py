@@ -50,6 +50,26 @@ def test_an_added_vector_field_is_searched_after_loading_again(stage: Stage) -> 
     assert hits.keys.to_pylist() == [3, 4]
 
 
+def test_a_search_by_rows_without_a_vector_finds_nothing(stage: Stage) -> None:
+    """Each of the other rows finds what it would find alone."""
+    stage.ready()
+    rows = vectors(4)
+    stage.insert([1, 2], rows[:2])
+    add(stage, MORE)
+    index_more(stage)
+    columns = (*book_columns([3, 4], rows[2:]), column("more", MORE.dtype, rows[:2]))
+    stage.write(r.Insert, columns, 2)
+    stage.load()
+
+    def found(*keys: int) -> tuple[list[int], list[int]]:
+        asked = pa.array(keys, pa.int64())
+        hits = stage.search(None, anns_field="more", query_keys=asked)
+        return hits.counts.tolist(), hits.keys.to_pylist()
+
+    assert found(1, 4, 2, 3) == ([0, 2, 0, 2], [4, 3, 3, 4])
+    assert found(1, 2) == ([0, 0], [])
+
+
 def test_an_added_vector_field_needs_an_index_to_be_loaded(stage: Stage) -> None:
     """What is loaded stays searchable until it is released."""
     stage.ready()

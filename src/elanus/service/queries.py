@@ -42,14 +42,31 @@ def queries_of(
     """The query vectors of a search, as the field compares them.
 
     Raises:
+        InvalidParameter: they do not fit the field, or a row named has no vector.
+    """
+    queries = asked_of(collection, version, plan, request)
+    if queries.null_count:
+        raise InvalidParameter(
+            f"some of the provided primary key IDs have no vector in field "
+            f"{plan.field.name}"
+        )
+    return queries.rows
+
+
+def asked_of(
+    collection: Collection, version: Version, plan: SearchPlan, request: Search
+) -> VectorColumn:
+    """The query vectors of a search; null where the row that is named has none.
+
+    Raises:
         InvalidParameter: they do not fit the field.
     """
     if request.query_keys is not None:
         queries = _rows_as_queries(collection, version, plan.field, request)
     elif plan.compares_lists:
-        queries = _sent_lists(plan.field, request.queries)
+        queries = VectorColumn(_sent_lists(plan.field, request.queries))
     else:
-        queries = _sent_vectors(plan.field, request.queries)
+        queries = VectorColumn(_sent_vectors(plan.field, request.queries))
     nq = len(queries)
     if not 0 < nq <= limits.NQ:
         raise InvalidParameter(
@@ -108,7 +125,7 @@ def _other_type(field: FieldSchema, needed: str, number: int) -> InvalidParamete
 
 def _rows_as_queries(
     collection: Collection, version: Version, field: FieldSchema, request: Search
-) -> VectorRows:
+) -> VectorColumn:
     """The vectors of the rows whose keys are the queries, in the order of the keys."""
     wanted = request.query_keys
     assert wanted is not None
@@ -131,10 +148,7 @@ def _rows_as_queries(
     assert isinstance(stored, VectorColumn)
     rows = [row_by_key[key] for key in wanted.to_pylist()]
     chosen = stored.take(np.array(rows, np.int64))
-    if chosen.null_count:
-        raise InvalidParameter(
-            f"some of the provided primary key IDs have no vector in field {field.name}"
-        )
     if not isinstance(chosen.rows, np.ndarray) or chosen.rows.dtype == np.uint8:
-        return chosen.rows
-    return np.ascontiguousarray(as_floats(chosen.rows))
+        return chosen
+    floats = np.ascontiguousarray(as_floats(chosen.rows))
+    return VectorColumn(floats, chosen.valid)

@@ -91,6 +91,11 @@ def without_growing(version: Version) -> Version:
     return replace(version, views=sealed, cache={})
 
 
+def without_rows(version: Version) -> Version:
+    """The same moment, with no row to be found."""
+    return replace(version, views=(), cache={})
+
+
 def session_ts(core: Core, version: Version) -> int:
     """The timestamp that a client can ask to read at again."""
     return version.ts or core.now()

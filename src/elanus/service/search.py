@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from elanus.engine.collection import Collection
 from elanus.engine.read.group_plan import GroupBy
@@ -19,8 +20,8 @@ from elanus.schema.vectors import VectorRows
 from elanus.service.core import Core
 from elanus.service.list_searches import check_single
 from elanus.service.output import Shape, columns_of
-from elanus.service.queries import queries_of
-from elanus.service.reading import session_ts, version_at, without_growing
+from elanus.service.queries import asked_of, queries_of
+from elanus.service.reading import session_ts, version_at, without_growing, without_rows
 from elanus.service.replies import OutputColumn, SearchReply
 from elanus.service.requests import Search, SearchOptions
 from elanus.service.search_iterator import Walk, next_batch
@@ -36,6 +37,7 @@ class Prepared:
 
     Attributes:
         queries: as the field compares them.
+        asked: which of the queries are there; the others find nothing. All for None.
     """
 
     request: Search
@@ -44,6 +46,7 @@ class Prepared:
     plan: SearchPlan
     shape: Shape
     queries: VectorRows
+    asked: npt.NDArray[np.bool_] | None = None
 
 
 def search(core: Core, request: Search) -> SearchReply:
@@ -97,7 +100,7 @@ def reply_of(core: Core, prepared: Prepared, hits: SearchHits) -> SearchReply:
     return SearchReply(
         collection=request.collection,
         primary_name=version.schema.primary.name,
-        counts=hits.counts,
+        counts=_for_all(hits.counts, prepared.asked),
         keys=hits.keys,
         scores=rounded(hits.scores, request.options.round_decimal),
         columns=columns_of(version.views, hits.parts, hits.offsets, prepared.shape),
@@ -127,6 +130,17 @@ def group_columns(
     return tuple(as_told(column, times) for column in columns)
 
 
+def _for_all(
+    counts: npt.NDArray[np.int64], asked: npt.NDArray[np.bool_] | None
+) -> npt.NDArray[np.int64]:
+    """Hits per query, those without a vector among them."""
+    if asked is None:
+        return counts
+    every = np.zeros(len(asked), np.int64)
+    every[asked] = counts
+    return every
+
+
 def prepare(core: Core, request: Search) -> Prepared:
     """Check and plan a search.
 
@@ -137,8 +151,15 @@ def prepare(core: Core, request: Search) -> Prepared:
     plan = with_filter(planned, request)
     check_single(plan, request.options)
     version = _version(collection, request)
-    queries = queries_of(collection, version, plan, request)
-    return Prepared(request, collection, version, plan, planned.shape, queries)
+    if request.query_keys is None or request.options.iterator is not None:
+        queries = queries_of(collection, version, plan, request)
+        return Prepared(request, collection, version, plan, planned.shape, queries)
+    asked = asked_of(collection, version, plan, request)
+    if not len(asked.rows):
+        version = without_rows(version)
+    return Prepared(
+        request, collection, version, plan, planned.shape, asked.rows, asked.valid
+    )
 
 
 def rounded(scores: Floats, places: int) -> Floats:
