@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pymilvus import DataType, MilvusException
+from pymilvus import AnnSearchRequest, DataType, MilvusException, RRFRanker
 from pymilvus.client.embedding_list import EmbeddingList
 
 import elanus
+from elanus.errors import InvalidParameter
+from elanus.schema.schema import CollectionSchema, FieldSchema, StructSchema
 
 DIM = 4
 NAME = "films"
@@ -214,6 +216,40 @@ def test_lists_are_searched_with_lists(client: Any, metric: str) -> None:
     assert len(everything[0]) == sum(len(some) > 0 for some in stored.values())
 
 
+def test_searches_that_lists_do_not_take(client: Any) -> None:
+    """Neither bounds, groups nor steps, by themselves or in a hybrid search."""
+    create(client, {"e": DataType.FLOAT_VECTOR})
+    client.insert(NAME, [{"id": 1, "v": [0.0] * DIM, "s": [{"e": [1.0] * DIM}]}])
+    with pytest.raises(MilvusException, match="DiskANN only supports TokenANN"):
+        indexes = client.prepare_index_params()
+        params = {"emb_list_strategy": "muvera"}
+        indexes.add_index("s[e]", "DISKANN", metric_type="MAX_SIM", params=params)
+        client.create_index(NAME, indexes)
+    load(client, {"e": "MAX_SIM"})
+    query = EmbeddingList([np.ones(DIM, np.float32)])
+    bounds = {"metric_type": "MAX_SIM", "params": {"radius": 0.1}}
+    alone = "is not supported for multi-search-multi on embedding list fields"
+    with pytest.raises(MilvusException, match=f"range search {alone}"):
+        client.search(NAME, [query], anns_field="s[e]", search_params=bounds)
+    with pytest.raises(MilvusException, match=f"group by search {alone}"):
+        client.search(NAME, [query], anns_field="s[e]", group_by_field="id")
+    with pytest.raises(MilvusException, match=f"search iterator {alone}"):
+        vectors = [np.ones(DIM, np.float32)]  # the client makes no list of it
+        client.search_iterator(NAME, vectors, batch_size=2, anns_field="s[e]")
+    beside = AnnSearchRequest([[0.0] * DIM], "v", {"metric_type": "L2"}, limit=3)
+    lists = "is not supported for vector array .embedding-list. fields in hybrid search"
+    for options, param, complaint in (
+        ({}, bounds, "range search"),
+        ({"group_by_field": "id"}, {"metric_type": "MAX_SIM"}, "group by search"),
+    ):
+        part = AnnSearchRequest([query], "s[e]", param, limit=3)
+        with pytest.raises(MilvusException, match=f"{complaint} {lists}"):
+            client.hybrid_search(NAME, [part, beside], RRFRanker(), 3, **options)
+    part = AnnSearchRequest([query], "s[e]", {"metric_type": "MAX_SIM"}, limit=3)
+    found = client.hybrid_search(NAME, [part, beside], RRFRanker(), limit=3)
+    assert [hit["id"] for hit in found[0]] == [1]
+
+
 def test_what_is_refused(client: Any) -> None:
     """Texts are Milvus', and nothing is left behind."""
     create(client, {"x": DataType.INT64, "e": DataType.FLOAT_VECTOR})
@@ -229,3 +265,58 @@ def test_what_is_refused(client: Any) -> None:
     with pytest.raises(MilvusException, match="not supported for search by IDs"):
         client.search(NAME, ids=[1], anns_field="s[e]")
     assert client.query(NAME, output_fields=["count(*)"])[0]["count(*)"] == 0
+
+
+def test_the_embedded_interface_takes_and_gives_structs(tmp_path: Path) -> None:
+    """Rows with lists of mappings go in, Arrow lists of structs come out."""
+    fields = (
+        FieldSchema("id", elanus.DataType.INT64, is_primary=True),
+        FieldSchema("v", elanus.DataType.FLOAT_VECTOR, dim=2),
+        FieldSchema(
+            "s[x]",
+            elanus.DataType.ARRAY,
+            element_type=elanus.DataType.INT64,
+            max_capacity=4,
+            struct="s",
+        ),
+        FieldSchema(
+            "s[e]",
+            elanus.DataType.ARRAY_OF_VECTOR,
+            element_type=elanus.DataType.FLOAT_VECTOR,
+            dim=2,
+            max_capacity=4,
+            struct="s",
+        ),
+    )
+    schema = CollectionSchema(fields, structs=(StructSchema("s", nullable=True),))
+    structs = [{"x": 1, "e": [1.0, 0.0]}, {"x": 2, "e": [0.0, 1.0]}]
+    rows = [
+        {"id": 1, "v": [0.0, 0.0], "s": structs},
+        {"id": 2, "v": [0.0, 0.0], "s": []},
+        {"id": 3, "v": [0.0, 0.0], "s": None},
+        {"id": 4, "v": [0.0, 0.0], "s": structs[:1]},
+    ]
+    with elanus.open(tmp_path / "app.db") as db:
+        films = db.create_collection(NAME, schema=schema)
+        films.insert(rows)
+        found = films.query("id > 0", output_fields=["s"])
+        assert found["s"].to_pylist() == [row["s"] for row in rows]
+        films.create_index("s[e]", index_type="HNSW", metric="L2")
+        hits = films.search([0.0, 1.0], field="s[e]", limit=2, output_fields=["s[x]"])
+        assert hits["id"].to_pylist()[0] == 1 and hits["element"].to_pylist()[0] == 1
+        films.drop_index("s[e]")
+        films.create_index("s[e]", index_type="HNSW", metric="MAX_SIM_IP")
+        query = np.array([[0.0, 1.0], [1.0, 0.0]], np.float32)
+        hits = films.search(query, field="s[e]", limit=9)
+        assert hits["id"].to_pylist() == [1, 4]
+        assert hits["score"].to_pylist() == [2.0, 1.0]
+        for wrong, complaint in (
+            ({"s": [{"x": 1}]}, "should be a struct of"),
+            ({"s": 5}, "should be a list of structs"),
+            ({"s[x]": [1], "s[e]": []}, "inconsistent struct element count"),
+            ({"s[x]": [1], "s[e]": None}, "sub-field ValidData mismatch"),
+        ):
+            with pytest.raises(InvalidParameter, match=complaint):
+                films.insert([{"id": 9, "v": [0.0, 0.0], **wrong}])
+        films.drop_field("s")
+        assert [field.name for field in films.schema.visible] == ["id", "v"]

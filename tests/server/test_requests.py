@@ -290,6 +290,8 @@ def test_a_collection_is_declared_in_full() -> None:
         (create(field("x", 106)), 0, ""),
         (create(field("x", 22, element_type=23)), 0, ""),
         (create(field("x", 22, element_type=106)), 0, ""),
+        (create(field("x", 27)), 3000, "data type Mol of field x"),
+        (create(field("x", 22, element_type=27)), 1100, "Mol is not"),
         (create(enable_namespace=True), 3000, "namespaces"),
         ({"schema": b"\xff\xff"}, 1100, "failed to parse the schema"),
         (

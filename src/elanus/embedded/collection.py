@@ -8,7 +8,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 import pyarrow as pa
 
-from elanus.database.alteration import add_field, drop_field
+from elanus.database.alteration import add_field, drop_field, drop_struct
 from elanus.database.database import Database as Core
 from elanus.database.lifetimes import set_ttl, set_ttl_field, set_zone
 from elanus.distance.metrics import Metric
@@ -35,6 +35,7 @@ from elanus.engine.write.array_ops import FieldOp
 from elanus.errors import ClosedError, InvalidParameter
 from elanus.index.registry import index_kind_for
 from elanus.schema.schema import CollectionSchema, FieldSchema
+from elanus.service.index_rules import vector_index
 
 Progress = Callable[[float], None]
 
@@ -144,7 +145,7 @@ class Reader:
             params=params,
         )
         plan = self._engine.plan_search(request)
-        queries = queries_from(plan.field, query)
+        queries = queries_from(plan.asked, query)
         check_queries(queries)
         hits = self._engine.search(self._version(), plan, queries)
         return hits_table(hits, self.schema.primary.name, plan.outputs)
@@ -264,7 +265,7 @@ class Reader:
         """How a search was done in each segment: strategy, numbers and reason."""
         request = _search_request(options, limit=limit, filter=filter, params=params)
         plan = self._engine.plan_search(request)
-        queries = queries_from(plan.field, query)
+        queries = queries_from(plan.asked, query)
         hits = self._engine.search(self._version(), plan, queries)
         return [
             {
@@ -389,12 +390,15 @@ class Collection(Reader):
         add_field(self._core, self._engine, field)
 
     def drop_field(self, name: str) -> None:
-        """Drop a field with its values and indexes.
+        """Drop a field, or a struct array, with its values and indexes.
 
         Raises:
             InvalidParameter: there is none by this name, or it is indispensable.
         """
         self._live_name()
+        if name in self.schema.parts:
+            drop_struct(self._core, self._engine, name)
+            return
         field = self.schema.by_name.get(name)
         if field is None:
             raise InvalidParameter(f"field not found: {name}")
@@ -468,6 +472,12 @@ class Collection(Reader):
         """
         chosen = vector_field(self.schema, field)
         metric = metric or self._engine.definition.metric_of(chosen)
+        if chosen.is_vector_list:
+            index = vector_index(
+                name or chosen.name, chosen, index_type, metric, dict(params or {})
+            )
+            self._core.create_index(self._live_name(), index)
+            return
         kind = index_kind_for(index_type, chosen.dtype)
         given = dict(params or {})
         kind.resolve(given, 0, chosen.dim or 0)
@@ -477,9 +487,7 @@ class Collection(Reader):
                 name=name or chosen.name,
                 field_id=chosen.id,
                 index_type=kind.name,
-                metric=Metric.from_name(
-                    metric, chosen.vector_type, of_lists=chosen.is_vector_list
-                ).value,
+                metric=Metric.from_name(metric, chosen.dtype).value,
                 params=given,
             ),
         )

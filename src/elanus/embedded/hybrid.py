@@ -92,7 +92,7 @@ def plan_hybrid(
         for search in searches
     )
     queries = [
-        queries_from(path.field, search.query)
+        queries_from(path.asked, search.query)
         for path, search in zip(paths, searches, strict=True)
     ]
     for vectors in queries:

@@ -17,11 +17,16 @@ from elanus.schema.arrays import array_of
 def hits_table(hits: SearchHits, key_name: str, outputs: Any) -> pa.Table:
     """One row per hit: query, primary key, score, and the output columns.
 
+    Where elements of struct arrays are found, also which of its row's each is.
+
     Raises:
         CorruptionError: a column file is damaged; the message names it.
     """
     arrays = [_positions(hits.counts), hits.keys, array_of(hits.scores)]
     names = ["query", key_name, "score"]
+    if hits.elements is not None:
+        arrays.append(array_of(hits.elements))
+        names.append("element")
     if outputs:
         columns = output_columns(hits.version.views, hits.parts, hits.offsets, outputs)
         for name, column in columns.items():
@@ -29,7 +34,7 @@ def hits_table(hits: SearchHits, key_name: str, outputs: Any) -> pa.Table:
                 names.append(name)
                 arrays.append(column)
     if len(set(names)) < len(names):
-        for place in (0, 2):
+        for place in (0, *range(2, 3 + (hits.elements is not None))):
             if names.count(names[place]) > 1:
                 names[place] = f"${names[place]}"  # a field has this name
     return pa.Table.from_arrays(arrays, names=names)

@@ -359,6 +359,11 @@ class CollectionSchema:
         fields = tuple(field if f.id == field.id else f for f in self.fields)
         return replace(self, fields=fields)
 
+    def with_changed_struct(self, struct: StructSchema) -> CollectionSchema:
+        """The same schema, with another description of the struct of this id."""
+        structs = tuple(struct if s.id == struct.id else s for s in self.structs)
+        return replace(self, structs=structs)
+
     def with_ids(self) -> CollectionSchema:
         """The same schema, all that it has numbered from 100.
 

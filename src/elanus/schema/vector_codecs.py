@@ -157,6 +157,8 @@ def _lists(field: FieldSchema, given: Any) -> VectorLists:
 
 
 def _query_lists(field: FieldSchema, given: Any) -> VectorLists:
+    if isinstance(given, np.ndarray) and given.ndim == 2:
+        given = [given]
     lists = given if isinstance(given, VectorLists) else _lists(field, given)
     if not lists.lengths.all():
         raise InvalidParameter("a query of embeddings is empty")

@@ -25,7 +25,11 @@ from elanus.errors import (
 from elanus.schema.names import RESERVED_NAMES
 from elanus.schema.schema import CollectionSchema, FieldSchema, StructSchema
 from elanus.service import requests_alter as r
-from elanus.service.altered_field import altered_field, cleared_field
+from elanus.service.altered_field import (
+    altered_field,
+    altered_struct,
+    cleared_field,
+)
 from elanus.service.altered_properties import (
     CONSISTENCY,
     DESCRIPTION,
@@ -107,6 +111,10 @@ def alter_collection_field(core: Core, request: r.AlterCollectionField) -> Done:
         raise InvalidParameter("no properties or delete keys provided")
     collection = core.collection(request)
     definition = collection.definition
+    struct = definition.schema.struct_by_name.get(request.field)
+    if struct is not None:
+        _alter_struct(core, collection, altered_struct(definition, struct, given, gone))
+        return DONE
     field = definition.schema.by_name.get(request.field)
     if field is None:
         raise InvalidParameter(f"field {request.field} does not exist in collection")
@@ -121,6 +129,13 @@ def alter_collection_field(core: Core, request: r.AlterCollectionField) -> Done:
     if changed != field:
         alter(core.database, collection, change)
     return DONE
+
+
+def _alter_struct(core: Core, collection: Collection, changed: StructSchema) -> None:
+    def change(old: CollectionDefinition) -> CollectionDefinition:
+        return replace(old, schema=old.schema.with_changed_struct(changed))
+
+    alter(core.database, collection, change)
 
 
 def add_collection_field(core: Core, request: r.AddCollectionField) -> Done:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from elanus.engine.definition import CollectionDefinition
 from elanus.errors import CollectionLoaded, InvalidParameter
 from elanus.schema import limits
-from elanus.schema.schema import FieldSchema
+from elanus.schema.schema import FieldSchema, StructSchema
 from elanus.schema.types import DataType
 from elanus.service.warmup import WARMUP, WARMUP_KEYS, check_warmup
 
@@ -66,6 +66,36 @@ def cleared_field(
         )
     kept = {k: v for k, v in field.properties.items() if k not in keys}
     return replace(field, properties=kept)
+
+
+def altered_struct(
+    definition: CollectionDefinition,
+    struct: StructSchema,
+    given: Mapping[str, str],
+    gone: Sequence[str],
+) -> StructSchema:
+    """The struct with parameters changed, or deleted.
+
+    Raises: as :func:`altered_field` and :func:`cleared_field`.
+    """
+    # what holds for the parameters of fields, shown on one that has the struct's
+    stand_in = FieldSchema(
+        struct.name,
+        DataType.ARRAY,
+        description=struct.description,
+        properties=struct.properties,
+    )
+    if gone:
+        changed = cleared_field(definition, stand_in, gone)
+    else:
+        if "max_capacity" in given or "max_length" in given:
+            raise InvalidParameter(
+                f"the fields of struct {struct.name} have their own sizes; name one"
+            )
+        changed = altered_field(definition, stand_in, given)
+    return replace(
+        struct, description=changed.description, properties=changed.properties
+    )
 
 
 def _check_kept(definition: CollectionDefinition, key: str, value: str) -> None:

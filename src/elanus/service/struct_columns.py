@@ -1,25 +1,16 @@
 """Struct columns of a write, taken apart: one column for each of a struct's fields.
 
 The checks come in Milvus' order and with its texts. What they leave is columns as of
-any other fields, called ``struct[part]``.
+any other fields, called ``struct[part]``; their elements are counted by the engine.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-
 from elanus.errors import InvalidParameter
-from elanus.schema.arrays import values_of
 from elanus.schema.schema import CollectionSchema, FieldSchema, StructSchema, part_name
-from elanus.schema.vector_lists import VectorLists
-from elanus.schema.vectors import VectorColumn
 from elanus.service.requests import ColumnData
-
-_NULL = -1
 
 
 def without_structs(
@@ -84,7 +75,13 @@ def _parts(
             f"inconsistent sub-field data in struct '{name}': {len(present)} of "
             f"{len(parts)} sub-fields have data, all must be present or all absent"
         )
-    _check_alike(struct, parts, by_name)
+    for part in parts[1:]:
+        if part.n_rows != parts[0].n_rows:
+            raise InvalidParameter(
+                f"inconsistent array length in struct field '{name}': expected "
+                f"{parts[0].n_rows}, got {part.n_rows} for sub-field "
+                f"'{by_name[part.name].part}'"
+            )
     return parts
 
 
@@ -93,57 +90,3 @@ def _renamed(struct: str, part: ColumnData) -> ColumnData:
     if part.name.startswith(f"{struct}["):
         return part
     return replace(part, name=part_name(struct, part.name))
-
-
-def _check_alike(
-    struct: StructSchema, parts: list[ColumnData], by_name: dict[str, FieldSchema]
-) -> None:
-    """Raise unless every field has as many elements in each row."""
-    first, name = parts[0], struct.name
-    expected = _lengths(first)
-    if expected is None:
-        return  # of another type than the field: it is refused for that
-    for part in parts[1:]:
-        found = _lengths(part)
-        if found is None:
-            return
-        one, other = by_name[first.name].part, by_name[part.name].part
-        if len(found) != len(expected):
-            raise InvalidParameter(
-                f"inconsistent array length in struct field '{name}': expected "
-                f"{len(expected)}, got {len(found)} for sub-field '{other}'"
-            )
-        differ = np.flatnonzero(found != expected)
-        if not len(differ):
-            continue
-        row = int(differ[0])
-        if _NULL in (found[row], expected[row]):
-            raise InvalidParameter(
-                f"sub-field ValidData mismatch in struct '{name}' at row {row}: "
-                f"'{one}' is {expected[row] != _NULL}, '{other}' is "
-                f"{found[row] != _NULL}"
-            )
-        raise InvalidParameter(
-            f"inconsistent struct element count in struct '{name}' at row {row}: "
-            f"'{one}' has {expected[row]}, '{other}' has {found[row]}"
-        )
-
-
-def _lengths(column: ColumnData) -> npt.NDArray[np.int64] | None:
-    """Elements in each row, -1 for null; ``None`` where rows are no lists."""
-    values = column.values
-    if isinstance(values, VectorColumn):
-        rows = values.rows
-        if not isinstance(rows, VectorLists):
-            return None
-        if values.valid is None:
-            return rows.lengths
-        lengths = np.full(len(values), _NULL, np.int64)
-        lengths[values.valid] = rows.lengths
-        return lengths
-    if not isinstance(values, pa.LargeListArray):
-        return None
-    counted: npt.NDArray[np.int64] = values_of(
-        values.value_lengths().fill_null(_NULL)
-    ).astype(np.int64)
-    return counted

@@ -22,15 +22,21 @@ from elanus.expr.predicate import Predicate
 from elanus.index.base import SearchParams
 from elanus.index.params import parse_search_params
 from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
+from elanus.schema.vector_codecs import one_of
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One column of an answer: a field, or a key of the dynamic field."""
+    """One column of an answer: a field, a key of the dynamic field, or a struct.
+
+    Attributes:
+        parts: of a struct array, its fields, of which ``field`` is the first.
+    """
 
     name: str
     field: FieldSchema
     key: str | None = None
+    parts: tuple[FieldSchema, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,11 @@ class SearchPlan:
     def compares_lists(self) -> bool:
         """Whether a query is a list of vectors, and so is what it is compared with."""
         return self.metric.of_each is not self.metric
+
+    @property
+    def asked(self) -> FieldSchema:
+        """A field of such values as a query has."""
+        return one_of(self.field) if self.finds_elements else self.field
 
     @property
     def finds_elements(self) -> bool:
@@ -354,7 +365,11 @@ def _outputs_of(
     outputs: dict[str, Output] = {}
     for name in names:
         if name == "*":
-            outputs.update((f.name, Output(f.name, f)) for f in known.fields)
+            plain = (f for f in known.fields if not f.struct)
+            outputs.update((f.name, Output(f.name, f)) for f in plain)
+            outputs.update((s, _struct(known, s)) for s in known.parts)
+        elif name in known.parts:
+            outputs[name] = _struct(known, name)
         elif name in known.by_name:
             outputs[name] = Output(name, known.by_name[name])
         elif known.dynamic is not None:
@@ -362,6 +377,11 @@ def _outputs_of(
         else:
             raise InvalidParameter(f"field {name} not exist")
     return tuple(outputs.values())
+
+
+def _struct(schema: CollectionSchema, name: str) -> Output:
+    parts = schema.parts[name]
+    return Output(name, parts[0], parts=parts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,6 +16,7 @@ import pyarrow as pa
 from elanus.clock import HybridClock
 from elanus.engine.routing import places
 from elanus.engine.write.records import DeleteRecord, RowsRecord
+from elanus.engine.write.struct_rows import check_structs, without_structs
 from elanus.errors import InvalidParameter
 from elanus.schema import limits
 from elanus.schema.arrays import array_of, repeated
@@ -67,6 +68,8 @@ def rows_record(
             value its field does not take.
     """
     n_rows = row_count(columns)
+    if schema.structs:
+        columns = without_structs(schema, columns)
     known, extra = split_columns(schema, columns)
     encoded: dict[int, Column] = {}
     for f in schema.visible:
@@ -100,6 +103,8 @@ def record_of(
     """
     for f in schema.fields:
         check_length(f.name, len(encoded[f.id]), n_rows)
+    if schema.structs:
+        check_structs(schema, encoded)
     batch = Batch(encoded, n_rows)
     if batch.is_larger_than(limits.INSERT_BYTES):
         raise InvalidParameter(

@@ -106,6 +106,10 @@ def partial_rows(
     n_rows = row_count(columns)
     chosen = {name: op for name, op in ops.items() if op is not FieldOp.REPLACE}
     _check_ops(schema, columns, chosen)
+    if schema.structs:
+        raise InvalidParameter(
+            "partial upsert is not supported for collections with struct array fields"
+        )
     known, extra = split_columns(schema, columns)
     primary = schema.primary
     if primary.name not in known:
