@@ -174,6 +174,20 @@ def test_a_struct_added_later_is_null_in_older_rows(client: Any) -> None:
         client.drop_collection_field(NAME, "s[x]")
 
 
+def test_parameters_of_structs_and_their_fields_change(client: Any) -> None:
+    """Mapping, by either spelling; a loaded collection has to be released first."""
+    create(client, {"x": DataType.INT64, "e": DataType.FLOAT_VECTOR})
+    for name in ("s", "s[e]"):
+        client.alter_collection_field(NAME, name, {"mmap_enabled": True})
+    told = client.describe_collection(NAME)["fields"][-1]
+    assert told["struct_fields"][1]["params"] == {"dim": DIM, "mmap_enabled": True}
+    with pytest.raises(MilvusException, match="does not allow update in collection"):
+        client.alter_collection_field(NAME, "s", {"dim": 8})
+    load(client, {"e": "MAX_SIM"})
+    with pytest.raises(MilvusException, match="if collection loaded"):
+        client.alter_collection_field(NAME, "s", {"mmap.enabled": False})
+
+
 def sims(query: np.ndarray, stored: np.ndarray, metric: str) -> float:
     """What a pair of lists scores."""
     if metric == "MAX_SIM_L2":

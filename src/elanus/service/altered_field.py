@@ -13,6 +13,8 @@ from elanus.schema.types import DataType
 from elanus.service.warmup import WARMUP, WARMUP_KEYS, check_warmup
 
 MMAP = "mmap.enabled"
+# As clients spell it in schemas.
+_ALIASES = {"mmap_enabled": MMAP}
 _DESCRIPTION = "field.description"
 _KEPT = frozenset({MMAP, WARMUP, *WARMUP_KEYS})
 
@@ -27,7 +29,8 @@ def altered_field(
         CollectionLoaded: release it first.
     """
     changed = field
-    for key, value in given.items():
+    for spelled, value in given.items():
+        key = _ALIASES.get(spelled, spelled)
         if key == "max_length":
             changed = replace(changed, max_length=_max_length(field, value))
         elif key == "max_capacity":
@@ -54,7 +57,8 @@ def cleared_field(
         InvalidParameter: a parameter cannot be deleted.
         CollectionLoaded: release it first.
     """
-    for key in keys:
+    gone = {_ALIASES.get(key, key) for key in keys}
+    for key in gone:
         if key not in _KEPT:
             raise InvalidParameter(
                 f"{key} is not allowed to drop in collection field param"
@@ -64,7 +68,7 @@ def cleared_field(
             "can not drop collection field properties if collection loaded",
             definition.name,
         )
-    kept = {k: v for k, v in field.properties.items() if k not in keys}
+    kept = {k: v for k, v in field.properties.items() if k not in gone}
     return replace(field, properties=kept)
 
 
