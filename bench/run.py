@@ -23,7 +23,16 @@ from pathlib import Path
 
 from bench.figures import Figure, machine, markdown, sentence, write
 
-SUBJECTS = ("search", "filtered", "insert", "upsert", "reopen", "footprint", "soak")
+SUBJECTS = (
+    "search",
+    "filtered",
+    "insert",
+    "upsert",
+    "reopen",
+    "resting",
+    "footprint",
+    "soak",
+)
 README = Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"(<!-- figures: begin -->\n).*(<!-- figures: end -->)", re.DOTALL)
 

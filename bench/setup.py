@@ -35,6 +35,7 @@ class Scale:
     many_rows: int
     few_rows: int
     open_rows: int
+    collections: int
     soak_s: float
     repeats: int
 
@@ -52,6 +53,7 @@ SCALES = {
         many_rows=5_000_000,
         few_rows=100_000,
         open_rows=1_000_000,
+        collections=10_000,
         soak_s=120.0,
         repeats=5,
     ),
@@ -62,6 +64,7 @@ SCALES = {
         many_rows=50_000,
         few_rows=10_000,
         open_rows=20_000,
+        collections=200,
         soak_s=10.0,
         repeats=3,
     ),

@@ -1,20 +1,33 @@
-"""Writes the table of remote procedures into ``docs/compatibility.md``.
+"""Writes the tables of types and remote procedures into ``docs/compatibility.md``.
 
-Which methods there are comes from the protocol's descriptors, and what becomes of each
-from the server's table of handlers; only the remarks are kept here. ``make reference``
-runs it, and a test compares the page.
+Which there are comes from the protocol's descriptors, and what becomes of each from the
+tables of types and of handlers; only the remarks are kept here. ``make reference`` runs
+it, and a test compares the page.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from elanus.schema.types import TYPES
 from elanus.server.grpc.handlers import ABSENT, HANDLERS
-from elanus.server.grpc.messages import METHODS
+from elanus.server.grpc.messages import METHODS, message_class
 
 PAGE = Path(__file__).with_name("compatibility.md")
 BEGIN = "<!-- methods: written by make reference -->\n"
 END = "<!-- end of methods -->\n"
+TYPES_BEGIN = "<!-- types: written by make reference -->\n"
+TYPES_END = "<!-- end of types -->\n"
+
+TYPE_REMARKS = {
+    "ArrayOfStruct": "a struct array, whose fields are of Array and ArrayOfVector",
+    "Array": "of the types that say so",
+    "String": "refused with Milvus' text: use VarChar",
+    "Struct": "the element of a struct array",
+    "Text": "needs no setting",
+}
+# Made of others, so they have no row of their own.
+MADE_OF_OTHERS = frozenset({"ArrayOfStruct", "Struct"})
 
 # What differs from Milvus on purpose, or is done in part.
 REMARKS = {
@@ -106,12 +119,47 @@ def table() -> str:
     return head + "\n".join(lines) + "\n"
 
 
+def type_table() -> str:
+    """One row per type of the protocol."""
+    field = message_class("schema.FieldSchema").DESCRIPTOR.fields_by_name["data_type"]
+    rows = {int(dtype): row for dtype, row in TYPES.items()}
+    lines = [
+        "| type | number | state | primary key | partition key | default | in an array "
+        "| remark |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for value in field.enum_type.values:
+        if not value.number:
+            continue
+        row = rows.get(value.number)
+        is_done = row is not None or value.name in MADE_OF_OTHERS
+        marks = [
+            "yes" if row is not None and allowed else ""
+            for allowed in (
+                row is not None and row.can_be_pk,
+                row is not None and row.can_be_partition_key,
+                row is not None and row.can_default,
+                row is not None and row.can_be_element,
+            )
+        ]
+        state = "done" if is_done else "refused: code 1100"
+        cells = [value.name, value.number, state, *marks]
+        lines.append(
+            f"| {' | '.join(map(str, cells))} | {TYPE_REMARKS.get(value.name, '')} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def page() -> str:
-    """The whole page, its table renewed."""
+    """The whole page, its tables renewed."""
     text = PAGE.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    text = _renewed(text, TYPES_BEGIN, type_table(), TYPES_END)
+    return _renewed(text, BEGIN, table(), END)
+
+
+def _renewed(text: str, begin: str, content: str, end: str) -> str:
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{content}\n{end}{rest.split(end)[1]}"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from elanus.schema.types import TYPES
 from elanus.server.grpc.handlers import HANDLERS
 from elanus.server.grpc.messages import METHODS
 from repository.sources import ROOT
@@ -32,6 +33,14 @@ def test_every_method_has_its_row() -> None:
         rows = [row for row in PAGE.splitlines() if row.startswith(f"| {method} |")]
         assert len(rows) == 1
         assert ("| done |" in rows[0]) == (method in HANDLERS)
+
+
+def test_every_type_has_its_row() -> None:
+    """All of the protocol's; those that can be stored are called done."""
+    for dtype, row in TYPES.items():
+        assert f"\n| {row.name} | {int(dtype)} | done |" in PAGE
+    for name in ("String", "Mol", "Decimal"):
+        assert f"\n| {name} | " in PAGE
 
 
 def test_remarks_are_on_methods(script: dict[str, Any]) -> None:

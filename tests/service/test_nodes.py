@@ -186,3 +186,15 @@ def test_several_collections_are_described_at_once(client: MilvusClient) -> None
     found = client._get_connection()._stub.BatchDescribeCollection(asked).responses
     assert [answer.status.code for answer in found] == [0, 100, 0]
     assert [answer.collection_name for answer in found] == ["docs", "", "more"]
+
+
+def test_collections_are_listed_by_age(tmp_path: Path) -> None:
+    """Oldest first, also where their numbers have grown a digit before a restart."""
+    names = [f"docs_{i:02}" for i in range(12)][::-1]
+    with elanus.open(tmp_path / "db") as db:
+        for name in names:
+            db.create_collection(name, dim=4)
+    with elanus.open(tmp_path / "db") as db:
+        found = [c.definition.name for c in db._core.collections()]
+        assert found == names
+        assert not any(c.lazy.opened for c in db._core.collections())

@@ -107,7 +107,7 @@ def read_catalog(meta: MetaStore) -> Catalog:
     schemas: dict[bytes, CollectionSchema] = {}
     definitions = {
         int(key): CollectionDefinition.from_bytes(body, schemas)
-        for key, body in meta.read("collection").items()
+        for key, body in sorted(meta.read("collection").items(), key=_number)
     }
     manifests = {
         int(key): Manifest.from_bytes(body)
@@ -133,6 +133,10 @@ def read_catalog(meta: MetaStore) -> Catalog:
         aliases=tuple(aliases),
         newest_ts=int(meta.get(*NEWEST_TS) or b"0"),
     )
+
+
+def _number(record: tuple[str, bytes]) -> int:
+    return int(record[0])
 
 
 def _bodies(meta: MetaStore, space: str) -> list[dict[str, Any]]:
