@@ -76,8 +76,8 @@ REMARKS = {
     "functions; `ignore_growing` of each search for itself; other rerank functions are "
     "refused (3000)",
     "Insert": "full-length data with nulls is taken, too",
-    "LoadCollection": "immediate; `load_fields` is checked, and fields left out can be "
-    "read all the same; one replica",
+    "LoadCollection": "immediate; of `load_fields` what is left out can not be read; "
+    "one replica",
     "ListIndexedSegment": "code 2, *unimp*, as Milvus",
     "LoadBalance": "checked; there is one node, and nothing moves",
     "LoadPartitions": "as LoadCollection",

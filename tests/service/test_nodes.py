@@ -198,3 +198,21 @@ def test_collections_are_listed_by_age(tmp_path: Path) -> None:
         found = [c.definition.name for c in db._core.collections()]
         assert found == names
         assert not any(c.lazy.opened for c in db._core.collections())
+
+
+def test_fields_left_out_of_a_load_cannot_be_read(client: MilvusClient) -> None:
+    """Neither returned nor filtered by; the next load may name others."""
+    client.insert("docs", [{"id": 1, "vector": [1.0] * 4, "color": "red"}])
+    client.release_collection("docs")
+    client.load_collection("docs", load_fields=["id", "vector"])
+    assert client.query("docs", "color == 'red'", output_fields=["*"])[0]["id"] == 1
+    skipped = {"load_fields": ["id", "vector"], "skip_load_dynamic_field": True}
+    client.load_collection("docs", **skipped)
+    with refused(1100, "field color cannot be returned since dynamic field not loaded"):
+        client.query("docs", "id > 0", output_fields=["color"])
+    with refused(1100, "cannot parse expression: color == 'red', error: "):
+        client.search("docs", [[1.0] * 4], "color == 'red'")
+    (row,) = client.query("docs", "id > 0", output_fields=["*"])
+    assert row.keys() == {"id", "vector"}
+    client.load_collection("docs")
+    assert client.query("docs", "color == 'red'", output_fields=["color"])

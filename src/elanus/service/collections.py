@@ -331,6 +331,11 @@ def fields_to_load(collection: Collection, options: r.LoadOptions) -> tuple[str,
             f"there is no vector index on field: [{' '.join(bare)}], please create "
             f"index firstly"
         )
+    dynamic = definition.schema.dynamic
+    if not fields and options.skip_dynamic and dynamic is not None:
+        return tuple(f.name for f in definition.schema.visible)
+    if fields and dynamic is not None and not options.skip_dynamic:
+        return tuple(dict.fromkeys((*fields, dynamic.name)))
     return fields
 
 

@@ -13,6 +13,7 @@ from elanus.errors import InvalidParameter
 from elanus.schema import limits
 from elanus.service.core import Core
 from elanus.service.list_searches import collapses
+from elanus.service.loaded_fields import readable_names
 from elanus.service.output import COUNT, columns_of, shape_of
 from elanus.service.queries import queries_of
 from elanus.service.rankers import ranker_of, scorer_of
@@ -52,7 +53,8 @@ def hybrid_search(core: Core, request: HybridSearch) -> SearchReply:
         scorer=scorer_of(options),
     )
     times = time_form(collection.definition, searches[0].options.extra)
-    shape = shape_of(collection.schema, request.output_fields, times, with_key=False)
+    names = readable_names(collection.definition, request.output_fields)
+    shape = shape_of(collection.schema, names, times, with_key=False)
     version = collection.pin()
     found = [
         hits if way is None else collapsed(hits, plan.metric, way)

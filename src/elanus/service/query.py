@@ -11,6 +11,7 @@ from elanus.schema.schema import CollectionSchema
 from elanus.schema.types import DataType
 from elanus.service.aggregates import aggregates, asks_for_aggregates
 from elanus.service.core import Core
+from elanus.service.loaded_fields import check_filter_loaded, readable_names
 from elanus.service.output import columns_of, shape_of
 from elanus.service.reading import (
     check_iterated,
@@ -53,8 +54,10 @@ def query(core: Core, request: Query) -> QueryReply:
     if asks_for_aggregates(request):
         return aggregates(core, request, version, bound, times)
     _check_window(request, definition.largest_limit)
-    shape = shape_of(definition.schema, request.output_fields, times, with_key=True)
+    names = readable_names(definition, request.output_fields)
+    shape = shape_of(definition.schema, names, times, with_key=True)
     plan = collection.plan_query(bound._replace(order_by=options.order_by_fields))
+    check_filter_loaded(definition, plan.predicate, request.filter)
     elements = None
     if plan.predicate is not None and plan.predicate.element_filter is not None:
         place = _place(definition.schema, options)

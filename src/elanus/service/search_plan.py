@@ -20,6 +20,11 @@ from elanus.engine.read.plan import (
 from elanus.errors import InvalidParameter
 from elanus.schema import limits
 from elanus.service.core import Core
+from elanus.service.loaded_fields import (
+    check_filter_loaded,
+    check_searched_loaded,
+    readable_names,
+)
 from elanus.service.output import COUNT, Shape, shape_of
 from elanus.service.reading import (
     check_field_loaded,
@@ -81,6 +86,7 @@ def with_filter(planned: PlannedSearch, request: Search) -> SearchPlan:
     schema = planned.definition.schema
     zone = zone_of(planned.definition, planned.options.extra)
     predicate = bind_filter(schema, request.filter, request.filter_params, zone)
+    check_filter_loaded(planned.definition, predicate, request.filter)
     check_elements(predicate, planned.plan.field, planned.plan.metric)
     return replace(planned.plan, predicate=predicate)
 
@@ -102,7 +108,9 @@ def _planned(
     if any(name.lower() == COUNT for name in request.output_fields):
         raise InvalidParameter("aggregates are not supported in search request")
     times = time_form(definition, options.extra)
-    shape = shape_of(definition.schema, request.output_fields, times, with_key=False)
+    check_searched_loaded(definition, field)
+    names = readable_names(definition, request.output_fields)
+    shape = shape_of(definition.schema, names, times, with_key=False)
     metric = definition.metric_of(field)
     if options.metric_type and options.metric_type.upper() != metric:
         raise InvalidParameter(
