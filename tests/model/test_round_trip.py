@@ -311,7 +311,7 @@ def tell(stories: list[Story], *, compacting: bool = False) -> None:
                 one.compare(stage.client)
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(st.lists(stories(), min_size=3, max_size=3))
 def test_what_goes_in_comes_out(told: list[Story]) -> None:
     """In growing and sealed segments, in fields that came later, and reopened."""
@@ -320,7 +320,7 @@ def test_what_goes_in_comes_out(told: list[Story]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.lists(stories(), min_size=3, max_size=3))
 def test_what_goes_in_comes_out_for_long(told: list[Story]) -> None:
     """As above, for longer, and merged."""
