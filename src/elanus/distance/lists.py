@@ -21,6 +21,7 @@ from elanus.distance.kernels import VectorBlock
 from elanus.distance.metrics import Floats, Metric
 from elanus.distance.topk import Offsets, TopK, select
 from elanus.schema.vector_lists import VectorLists
+from elanus.schema.vectors import as_floats
 
 # Vectors brought together at a time: 16,384 x 768 floats are 48 MiB.
 _CHUNK_VECTORS = 16_384
@@ -93,31 +94,37 @@ class ListBlock:
                 places = self.lists.places(offsets[held]) - self.lists.ends[0]
                 firsts = np.cumsum(lengths[held]) - lengths[held]
                 pairs = self._measured(asked, places, is_exact=is_exact)
-                nearest = np.minimum.reduceat(pairs, firsts, axis=1)
+                nearest = np.minimum.reduceat(pairs, firsts, axis=0)
                 distances[:, held] = self._summed(queries, nearest)
             start = stop
         return distances
 
     def _summed(self, queries: VectorLists, nearest: Floats) -> Floats:
-        """Of every query, the sum over its vectors: (nq, m)."""
+        """Of every query, the sum over its vectors: (nq, m).
+
+        Args:
+            nearest: for each of the m rows, the distances to its nearest vector.
+        """
         first = int(queries.ends[0])
         spans = pairwise((queries.ends - first).tolist())
-        sums = [nearest[a:b].sum(axis=0, dtype=np.float64) for a, b in spans]
+        sums = [nearest[:, a:b].sum(axis=1, dtype=np.float64) for a, b in spans]
         return np.array(sums, np.float32).reshape(len(queries), -1)
 
     def _measured(self, asked: Floats, places: Offsets, *, is_exact: bool) -> Floats:
-        """Distances of single vectors, (vectors asked, places)."""
+        """Distances of single vectors, (places, vectors asked)."""
         each: Any = self.each
         if is_exact or isinstance(each, BinaryBlock):
-            measured: Floats = each.distances_at(asked, places)
+            measured: Floats = each.distances_at(asked, places).T
             return measured
         is_run = int(places[-1]) - int(places[0]) == len(places) - 1
         rows = slice(int(places[0]), int(places[-1]) + 1) if is_run else places
-        compared = each.compared(rows)
-        products: Floats = asked @ compared.T
+        compared = as_floats(each.vectors[rows])
+        products: Floats = compared @ asked.T
+        if each.inverse_norms is not None:  # on the products, which are far fewer
+            products *= each.inverse_norms[rows][:, None]
         if each.metric is not Metric.L2:
             return np.negative(products, out=products)
         products *= -2.0
-        products += np.einsum("ij,ij->i", compared, compared)
-        products += np.einsum("ij,ij->i", asked, asked)[:, None]
+        products += np.einsum("ij,ij->i", compared, compared)[:, None]
+        products += np.einsum("ij,ij->i", asked, asked)
         return products
