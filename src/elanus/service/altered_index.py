@@ -46,7 +46,10 @@ def alter_index(core: Core, request: r.AlterIndex) -> Done:
     def change(old: CollectionDefinition) -> CollectionDefinition:
         index = _named(old, request.index)
         if OFFSET_CACHE in given and index.index_type != "BITMAP":
-            raise InvalidParameter(f"only bitmap index support {OFFSET_CACHE} now")
+            raise InvalidParameter(
+                f"invalid offset cache index params: only bitmap index support "
+                f"{OFFSET_CACHE} now"
+            )
         kept = {k: v for k, v in told_params(index).items() if k not in gone}
         return _with(old, replace(index, given={**kept, **given}))
 
