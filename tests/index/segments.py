@@ -17,6 +17,8 @@ from elanus.index.registry import index_kind, open_index
 from elanus.index.search import SegmentVectors, search_rows
 
 EFFORT = SearchParams(64)
+# What rows of numbers are compared with, one by one.
+METRICS = (Metric.L2, Metric.IP, Metric.COSINE)
 
 # One build of each kind, small enough for a test.
 BUILDS: dict[str, Mapping[str, Any]] = {

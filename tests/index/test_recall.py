@@ -16,6 +16,7 @@ from elanus.index.strategy import StrategyKind
 from index.segments import (
     BUILDS,
     EFFORT,
+    METRICS,
     Sample,
     build,
     clustered,
@@ -42,7 +43,7 @@ FLOORS = {
 # Kinds whose codes are too coarse for the recall of the others.
 COARSE = ("IVF_PQ", "IVF_RABITQ", "SCANN", "HNSW_PQ")
 NPROBE = SearchParams(16)
-CASES = [(kind, metric) for kind in BUILDS for metric in Metric]
+CASES = [(kind, metric) for kind in BUILDS for metric in METRICS]
 
 Built = tuple[str, Metric, IndexMeta, SegmentVectors]
 

@@ -49,7 +49,9 @@ def drive(place: Place, seed: int, steps: int) -> None:
         harness.close()
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize(
+    "transport", ["native", pytest.param("grpcio", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("seed", seeds(1))
 def test_a_served_database_agrees_with_the_oracle(transport: str, seed: int) -> None:
     """Whatever is done through the real client, restarts and kills included."""
