@@ -1,4 +1,4 @@
-"""Which searches are known to be short."""
+"""Which reads are known to be short."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from elanus.service.pace import SHORT_S, Pace
 from elanus.service.requests import ListDatabases, Search
-from service.stage import search_request, vectors
+from service.stage import query_request, search_request, vectors
 
 SHORT, LONG = SHORT_S / 4, SHORT_S * 20
 
@@ -58,6 +58,18 @@ def test_it_does_not_grow_without_bound() -> None:
         pace.note(replace(search, options=options), SHORT)
     known = sum(pace.is_short(replace(search, options=options)) for options in kept)
     assert 0 < known <= 1_024
+
+
+def test_filters_for_other_values_take_as_long() -> None:
+    """A row by another key, not many rows, nor those that another field chooses."""
+    pace = Pace()
+    one = query_request("id in [7]")
+    pace.note(one, SHORT)
+    assert pace.is_short(replace(one, filter="id in [9]"))
+    assert not pace.is_short(replace(one, filter=f"id in {list(range(1_000))}"))
+    assert not pace.is_short(replace(one, filter="topic in [7]"))
+    assert not pace.is_short(replace(one, filter=""))
+    assert not pace.is_short(replace(one, output_fields=("*",)))
 
 
 @pytest.mark.parametrize("nq", [0, 1])

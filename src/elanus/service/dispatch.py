@@ -200,13 +200,13 @@ class LocalService:
             raise InternalError(f"{name}: {type(error).__name__}: {error}") from error
         finally:
             seconds = self._monotonic() - started
-            if isinstance(request, r.Search):
+            if isinstance(request, r.Search | r.Query):
                 self._pace.note(request, seconds)
             if self._observe is not None:
                 self._observe(Call(type(request).__name__, seconds, code, context))
 
     def is_short(self, request: Request) -> bool:
-        """Whether it is a search like others that were short, and no write waits.
+        """Whether it is a read like others that were short, and no write waits.
 
         Reads may have to wait for writes that are on their way to the disk.
         """

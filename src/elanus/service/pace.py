@@ -1,29 +1,38 @@
-"""How long searches take here, so that a short one can be told before it begins."""
+"""How long reads take here, so that a short one can be told before it begins."""
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import Any, TypeAlias
 
-from elanus.service.requests import Request, Search, SearchOptions
+from elanus.service.requests import (
+    Query,
+    QueryOptions,
+    Request,
+    Search,
+    SearchOptions,
+)
 
 # Worth less than waking another thread and what the callers behind it would notice.
 SHORT_S = 1e-3
 _REMEMBERED = 1_024
 _FADING = 0.9
-_Key: TypeAlias = tuple[str, str, int]
+# Filters that differ only from here on ask for other values of the same fields.
+_BEFORE_VALUES = re.compile(r"[^0-9\"'\[{]*")
+_Key: TypeAlias = tuple[str, str, int, tuple[str, ...], int, str]
 
 
 class Pace:
-    """Seconds that one query of a collection took lately, by search parameters."""
+    """Seconds that reads of a collection took lately, by parameters and filter."""
 
     def __init__(self) -> None:
         # The options are kept, or another object might get the number of theirs.
-        self._known: dict[_Key, tuple[SearchOptions, float]] = {}
+        self._known: dict[_Key, tuple[SearchOptions | QueryOptions, float]] = {}
         self._lock = threading.Lock()
 
-    def note(self, request: Search, seconds: float) -> None:
-        """Remember how long a search took."""
+    def note(self, request: Search | Query, seconds: float) -> None:
+        """Remember how long a read took; of a search, each query of it."""
         key, each = _key(request), seconds / _queries(request)
         known = self._known.get(key)
         if known is not None:
@@ -34,17 +43,32 @@ class Pace:
         self._known[key] = (request.options, each)
 
     def is_short(self, request: Request) -> bool:
-        """Whether a request is a search that most likely ends within ``SHORT_S``."""
-        if not isinstance(request, Search):
+        """Whether a request is a read that most likely ends within ``SHORT_S``."""
+        if not isinstance(request, Search | Query):
             return False
         known = self._known.get(_key(request))
         return known is not None and known[1] * _queries(request) < SHORT_S
 
 
-def _key(request: Search) -> _Key:
-    return (request.database, request.collection, id(request.options))
+def _key(request: Search | Query) -> _Key:
+    """What reads that take equally long have in common, values of filters left out."""
+    text, shape = request.filter, ""
+    if text:
+        found = _BEFORE_VALUES.match(text)
+        assert found is not None
+        shape = found.group()
+    return (
+        request.database,
+        request.collection,
+        id(request.options),
+        request.output_fields,
+        len(text).bit_length(),
+        shape,
+    )
 
 
-def _queries(request: Search) -> int:
+def _queries(request: Search | Query) -> int:
+    if isinstance(request, Query):
+        return 1
     sent: Any = None if request.queries is None else request.queries.vectors
     return max(1, 1 if sent is None else len(sent))
