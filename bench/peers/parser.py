@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.peers.peer import ProcessPeer
@@ -48,12 +49,13 @@ def main() -> None:
     answer = canned.SerializeToString()
 
     class Parser(Dispatcher):
-        def submit(self, call: Call, *, is_alone: bool = False) -> None:
-            if call.method != "Insert":
-                super().submit(call, is_alone=is_alone)
-                return
-            request.FromString(call.payload)
-            call.respond(answer)
+        def submit_together(self, calls: Sequence[Call]) -> None:
+            for call in calls:
+                if call.method != "Insert":
+                    super().submit_together([call])
+                    continue
+                request.FromString(call.payload)
+                call.respond(answer)
 
     dispatcher = Parser(service)
     transport = NativeTransport(f"127.0.0.1:{sys.argv[2]}", dispatcher)

@@ -311,7 +311,7 @@ def tell(stories: list[Story], *, compacting: bool = False) -> None:
                 one.compare(stage.client)
 
 
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(st.lists(stories(), min_size=3, max_size=3))
 def test_what_goes_in_comes_out(told: list[Story]) -> None:
     """In growing and sealed segments, in fields that came later, and reopened."""

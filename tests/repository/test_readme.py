@@ -17,6 +17,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 OF_THE_SERVER = 'port="19530"'
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs(tmp_path: Path) -> None:
     """The Python blocks, one after the other in an empty folder, raise nothing."""
     blocks = [block for block in _blocks() if OF_THE_SERVER not in block]

@@ -141,9 +141,9 @@ class FakeService:
         """Whether there would be steps."""
         return self.long(request) is not None
 
-    def is_short(self, request: r.Request) -> bool:
-        """As told."""
-        return self.all_are_short
+    def is_short(self, request: r.Request, count: int = 1) -> bool:
+        """As told, but never of more than two."""
+        return self.all_are_short and count <= 2
 
     def plan_key(self, request: r.Request) -> Hashable | None:
         """What ``key`` says; nothing shares a plan unless a test wants it."""

@@ -97,28 +97,18 @@ def test_a_single_call_is_served_however_large() -> None:
     assert not METHODS["Flush"].reply.FromString(call.replies[0]).status.code
 
 
-def test_a_short_call_that_came_alone_is_answered_on_arrival() -> None:
+def test_a_short_call_without_company_is_answered_on_arrival() -> None:
     """Else, and while others wait, a working thread answers: arrivals go on."""
     service = FakeService()
-    served_by: list[str] = []
-
-    def answer(request: r.Request) -> a.Reply:
-        served_by.append(threading.current_thread().name)
-        return REPLIES[type(request)]
-
-    service.answer = answer
+    served_by = _noting_threads(service)
     here = threading.current_thread().name
     with dispatching(service) as dispatcher:
-        for are_short, is_alone, is_here in (
-            (True, True, True),
-            (True, False, False),
-            (False, True, False),
-        ):
+        for are_short in (True, False):
             service.all_are_short = are_short
             call = SignalledCall("Search", search())
-            dispatcher.submit(call, is_alone=is_alone)
+            dispatcher.submit_together([call])
             assert call.answered.wait(WAIT_S)
-            assert (served_by.pop() == here) is is_here
+            assert (served_by.pop() == here) is are_short
         service.all_are_short = True
         service.gate.clear()
         held = [SignalledCall("Search", search()) for _ in range(4)]
@@ -126,13 +116,41 @@ def test_a_short_call_that_came_alone_is_answered_on_arrival() -> None:
             dispatcher.submit(call)
         assert service.entered.acquire(timeout=WAIT_S)
         last = SignalledCall("Search", search())
-        dispatcher.submit(last, is_alone=True)
+        dispatcher.submit_together([last])
         assert not last.answered.is_set()
         service.gate.set()
         assert all(call.answered.wait(WAIT_S) for call in (*held, last))
         assert here not in served_by
         assert dispatcher.drain(WAIT_S)
         assert dispatcher.in_flight_bytes == 0
+
+
+def test_short_calls_that_came_together_are_handled_so_on_arrival() -> None:
+    """Those of one plan, as many as are short; the others go to working threads."""
+    service = FakeService()
+    service.all_are_short = True
+    service.key = _limit
+    served_by = _noting_threads(service)
+    calls = [SignalledCall("Search", _search_of(limit)) for limit in (1, 2, 1, 1)]
+    with dispatching(service) as dispatcher:
+        dispatcher.submit_together(calls)
+        assert all(call.answered.wait(WAIT_S) for call in calls)
+        assert dispatcher.drain(WAIT_S)
+    assert service.together == [2]
+    assert served_by.count(threading.current_thread().name) == 2
+    assert len(served_by) == 4
+
+
+def _noting_threads(service: FakeService) -> list[str]:
+    """Names of the threads that answer from now on, a name per answer."""
+    served_by: list[str] = []
+
+    def answer(request: r.Request) -> a.Reply:
+        served_by.append(threading.current_thread().name)
+        return REPLIES[type(request)]
+
+    service.answer = answer
+    return served_by
 
 
 def test_an_expired_call_is_not_begun() -> None:

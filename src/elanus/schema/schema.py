@@ -78,7 +78,7 @@ class FieldSchema:
 
         return wkb_of_texts(pa.array([self.default], pa.large_string()))[0].as_py()
 
-    @property
+    @cached_property
     def is_vector_list(self) -> bool:
         """Whether values are lists of vectors."""
         return self.dtype is DataType.ARRAY_OF_VECTOR
@@ -107,7 +107,7 @@ class FieldSchema:
         """The value of rows that were written before the field was added."""
         return b"{}" if self.is_dynamic else self.filling
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Stored values of one vector; 0 for a sparse one."""
         return self.vector.width(self.dim or 0)

@@ -205,12 +205,13 @@ class LocalService:
             if self._observe is not None:
                 self._observe(Call(type(request).__name__, seconds, code, context))
 
-    def is_short(self, request: Request) -> bool:
-        """Whether it is a read like others that were short, and no write waits.
+    def is_short(self, request: Request, count: int = 1) -> bool:
+        """Whether it is a read, of which so many are short, and no write waits.
 
         Reads may have to wait for writes that are on their way to the disk.
         """
-        return self._pace.is_short(request) and self.core.database.node.log.is_settled
+        is_short = self._pace.is_short(request, count)
+        return is_short and self.core.database.node.log.is_settled
 
     def is_long(self, request: Request) -> bool:
         """Whether it is a search of many queries, which is done in :meth:`steps`."""

@@ -42,12 +42,12 @@ class Pace:
                 self._known.clear()
         self._known[key] = (request.options, each)
 
-    def is_short(self, request: Request) -> bool:
-        """Whether a request is a read that most likely ends within ``SHORT_S``."""
+    def is_short(self, request: Request, count: int = 1) -> bool:
+        """Whether so many of a read most likely end within ``SHORT_S``."""
         if not isinstance(request, Search | Query):
             return False
         known = self._known.get(_key(request))
-        return known is not None and known[1] * _queries(request) < SHORT_S
+        return known is not None and known[1] * _queries(request) * count < SHORT_S
 
 
 def _key(request: Search | Query) -> _Key:

@@ -87,8 +87,8 @@ class Service(Protocol):
         """Requests of equal keys may be handled together; ``None`` for alone."""
         ...
 
-    def is_short(self, request: Request) -> bool:
-        """Whether handling it most likely takes less than handing it on; a guess."""
+    def is_short(self, request: Request, count: int = 1) -> bool:
+        """Whether handling so many like it takes less than handing them on; a guess."""
         ...
 
     def is_long(self, request: Request) -> bool:

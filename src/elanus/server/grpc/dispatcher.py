@@ -124,26 +124,52 @@ class Dispatcher:
         """Calls received that no thread serves yet."""
         return sum(len(backlog) for backlog in self._backlogs.values())
 
-    def submit(self, call: Call, *, is_alone: bool = False) -> None:
-        """Take over a call; its answer comes from another thread, or at once.
+    def submit(self, call: Call) -> None:
+        """Take over a call; its answer comes from another thread."""
+        backlog = self._accept(call)
+        if backlog is not None:
+            backlog.put(call)
 
-        Waking a thread costs about as much as all the Python of a small search, so a
-        short one that has no company is served by the thread that received it.
+    def submit_together(self, calls: Sequence[Call]) -> None:
+        """Take over calls that arrived at the same time.
+
+        Waking a thread costs about as much as all the Python of a small search, so
+        short ones without other company are served by the thread that received them:
+        the first of them, and those that can be handled with it.
         """
+        chosen: list[Call] = []
+        has_company = len(self._backlogs[Lane.READ]) > 0
+        for call in calls:
+            backlog = self._accept(call)
+            if backlog is None:
+                continue
+            if not has_company and self._joins(call, chosen):
+                chosen.append(call)
+            else:
+                backlog.put(call)
+        if chosen:
+            self._prepare_thread()
+            self._serve(chosen)
+
+    def _accept(self, call: Call) -> Backlog | None:
+        """Where a call waits for a thread; ``None`` if it is answered already."""
         handler = self._admit(call)
         if handler is None:
-            return
+            return None
         if call.size_bytes <= _DECODED_ON_ARRIVAL_BYTES and not self._decode(
             call, handler
         ):
             self._release(call)
-            return
-        backlog = self._backlogs[self._lane_of(call, handler)]
-        if is_alone and not len(backlog) and self._is_short(call):
-            self._prepare_thread()
-            self._serve([call])
-        else:
-            backlog.put(call)
+            return None
+        return self._backlogs[self._lane_of(call, handler)]
+
+    def _joins(self, call: Call, chosen: list[Call]) -> bool:
+        """Whether a call is short, and can be handled with those chosen before."""
+        if call.request is None:
+            return False
+        if chosen and (call.plan_key is None or call.plan_key != chosen[0].plan_key):
+            return False
+        return self._service.is_short(call.request, len(chosen) + 1)
 
     def _lane_of(self, call: Call, handler: Handler) -> Lane:
         if handler.lane is not Lane.READ:
@@ -151,9 +177,6 @@ class Dispatcher:
         if call.request is None or self._service.is_long(call.request):
             return Lane.LONG
         return Lane.READ
-
-    def _is_short(self, call: Call) -> bool:
-        return call.request is not None and self._service.is_short(call.request)
 
     def _prepare_thread(self) -> None:
         """Once in a thread that was not started here."""

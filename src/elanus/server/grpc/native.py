@@ -84,7 +84,7 @@ class NativeTransport:
     def _receive(self) -> None:
         front, names, open_calls = self._front, self._names, self._open
         while (events := front.recv_batch_details(_BATCH)) is not None:
-            is_alone = len(events) == 1
+            calls = []
             for kind, call_id, method_id, payload, _, details in events:
                 if kind != EVENT_CALL:
                     gone = open_calls.pop(call_id, None)
@@ -100,7 +100,8 @@ class NativeTransport:
                 )
                 call.bind(self._sent, call_id, open_calls)
                 open_calls[call_id] = call
-                self._receiver.submit(call, is_alone=is_alone)
+                calls.append(call)
+            self._receiver.submit_together(calls)
 
 
 class _Sent:

@@ -73,12 +73,15 @@ class Call(ABC):
 class Receiver(Protocol):
     """Takes the calls that transports receive."""
 
-    def submit(self, call: Call, *, is_alone: bool = False) -> None:
+    def submit(self, call: Call) -> None:
         """Take over a call, which always ends in one answer to it.
 
-        Never blocks, and never takes longer than to hand the call to another thread,
-        unless the call came alone: then a short one may be answered right here.
+        Never blocks, and never takes longer than to hand the call to another thread.
         """
+        ...
+
+    def submit_together(self, calls: Sequence[Call]) -> None:
+        """The same with calls that arrived at once; short ones may be answered here."""
         ...
 
     def drain(self, grace_s: float) -> bool:
