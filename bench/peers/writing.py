@@ -17,7 +17,7 @@ import numpy as np
 from bench.peers.clients import ClientFailed, Clients, Data, Job, connected
 from bench.peers.loading import Candidate, Pace, Say
 from bench.peers.parser import ParserPeer
-from bench.peers.write_work import create
+from bench.peers.write_work import collection_of, create
 from bench.setup import BATCH
 
 DIMS = (384, 768)
@@ -50,6 +50,10 @@ def measure_writes(
             for kind in ("upsert", "delete"):
                 for server in candidates[::-1] if number % 2 else candidates:
                     _turn(server, replace(job, write=kind, dim=DIMS[0]), say)
+        for server in candidates:
+            with connected(server.peer.uri) as client:
+                for dim in DIMS:
+                    client.drop_collection(collection_of(dim))
     finally:
         parser.clients.close()
         parser.peer.stop()
