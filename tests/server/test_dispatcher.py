@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -520,19 +522,27 @@ def test_long_calls_take_turns() -> None:
 
 
 def test_a_large_read_is_not_for_the_threads_of_small_ones() -> None:
-    """Nothing short waits while its text is read."""
-    service, threads = FakeService(), list[str]()
+    """Nothing short waits while its text is read; its thread gives way to theirs."""
+    service = FakeService()
+    seen: dict[str, int] = {}
 
     def answer(request: r.Request) -> a.Reply:
-        threads.append(threading.current_thread().name)
+        niceness = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        seen[threading.current_thread().name] = niceness
         return REPLIES[r.Search]
 
     service.answer = answer
-    large = SignalledCall("Search", _search_of(1, dsl="x" * (128 << 10)))
+    calls = [
+        SignalledCall("Search", _search_of(1, dsl="x" * size))
+        for size in (1, 128 << 10)
+    ]
     with dispatching(service, Limits(threads=SMALL)) as dispatcher:
-        dispatcher.submit(large)
-        assert large.answered.wait(WAIT_S)
-    assert threads == ["elanus-long-0"]
+        for call in calls:
+            dispatcher.submit(call)
+        assert all(call.answered.wait(WAIT_S) for call in calls)
+    assert set(seen) == {"elanus-read-0", "elanus-long-0"}
+    if sys.platform == "linux":
+        assert seen["elanus-long-0"] > seen["elanus-read-0"]
 
 
 def test_a_long_call_that_nobody_waits_for_ends_between_steps() -> None:

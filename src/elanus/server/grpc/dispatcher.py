@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from elanus.errors import (
@@ -60,7 +61,8 @@ def _give_way() -> None:
     that has to share its processor with one takes several times as long.
     """
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LONG_NICENESS)
+        with suppress(OSError):  # a sandbox may forbid it; then they share evenly
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LONG_NICENESS)
 
 
 @dataclass(frozen=True, slots=True)
