@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import shapely
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from elanus.expr.bind import compile_filter
@@ -68,6 +68,14 @@ def shapes(draw: st.DrawFn) -> str:
     return str(shapely.polygons(places))
 
 
+@example(
+    name="contains",
+    texts=[
+        "GEOMETRYCOLLECTION (POLYGON ((1 0, 1 2, 0 2, 0 0, 1 0)), "
+        "POLYGON ((2 0, 2 1, 0 1, 0 0, 2 0)))"
+    ],
+    query="POLYGON ((1 0, 1 2, 0 2, 0 0, 1 0))",
+)
 @given(
     name=st.sampled_from(sorted(RELATIONS)),
     texts=st.lists(shapes() | st.none(), max_size=8),

@@ -25,7 +25,9 @@ from serving.process import Served, serve
 from serving.raw_http2 import DATA, FRAME_BYTES, RawClient, frame, message
 from serving.test_hostile_messages import resident_bytes
 
-TRANSPORTS = ("native", pytest.param("grpcio", marks=pytest.mark.slow))
+pytestmark = pytest.mark.slow
+
+TRANSPORTS = ("native", "grpcio")
 NAME = "docs"
 DIM = 64
 N_ROWS = 8_000
@@ -115,7 +117,6 @@ def test_a_hundred_idle_connections(transport: str) -> None:
     many_connections(transport, 100)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_three_thousand_connections(transport: str) -> None:
     """They cost little, and whoever works does not notice."""

@@ -60,6 +60,8 @@ class _Rows:
         return of_wkb(self._column.take(array_of(rows)).to_pylist())
 
 
+# Of these, GEOS takes overlapping parts for separate ones where it has prepared a side.
+_COLLECTION = shapely.GeometryType.GEOMETRYCOLLECTION
 # A prepared geometry answers fast as the first of the two, so contains and within
 # change places; the others are symmetric.
 _ASKED: dict[str, Callable[[Any, Any], Any]] = {
@@ -86,9 +88,15 @@ def _related(rows: _Rows, condition: p.Spatial) -> Bools:
         _possible(condition.relation, bounds, shapely.bounds(given))
     )
     if len(chosen):
-        shapely.prepare(given)
-        ask = _ASKED[condition.relation]
-        true[chosen] = ask(given, rows.geometries(chosen))
+        if shapely.get_type_id(given) != _COLLECTION:
+            shapely.prepare(given)
+        geometries = rows.geometries(chosen)
+        found = _ASKED[condition.relation](given, geometries)
+        mixed = shapely.get_type_id(geometries) == _COLLECTION
+        if mixed.any():
+            ask = getattr(shapely, condition.relation)
+            found[mixed] = ask(geometries[mixed], given)
+        true[chosen] = found
     return true
 
 
