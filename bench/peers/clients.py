@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pymilvus import MilvusClient
+from pymilvus import MilvusClient, MilvusException
 
 from bench.peers.write_work import writing
 from bench.setup import BATCH, LIMIT, recall
@@ -328,9 +328,20 @@ class ClientFailed(Exception):
 
 
 @contextmanager
-def connected(uri: str) -> Iterator[MilvusClient]:
-    """A client in this process, for what is not timed."""
-    client = MilvusClient(uri, timeout=60)
+def connected(uri: str, patience_s: float = 0.0) -> Iterator[MilvusClient]:
+    """A client in this process, for what is not timed.
+
+    Some servers listen long before they greet anybody: they are asked again until the
+    patience is over.
+    """
+    begin = time.perf_counter()
+    while True:
+        try:
+            client = MilvusClient(uri, timeout=60)
+            break
+        except MilvusException:
+            if time.perf_counter() - begin >= patience_s:
+                raise
     try:
         yield client
     finally:

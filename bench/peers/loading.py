@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -114,7 +114,7 @@ def start(peer: Peer, data: Data, say: Say) -> Candidate:
         MilvusClient(f"http://127.0.0.1:{unused_port()}", timeout=0.1)
     begin = peer.start()
     try:
-        with _first_connection(peer.uri, begin) as client:
+        with connected(peer.uri, COLD_S) as client:
             ready_s = _until_answered(client, begin)
         say(f"answers after {ready_s:.1f} s")
         clients = Clients(peer.uri, data, CLIENTS)
@@ -147,20 +147,6 @@ def load(peer: Peer, data: Data, pace: Pace, say: Say) -> Candidate:
             raise Unavailable(str(error)) from error
         raise
     return candidate
-
-
-@contextmanager
-def _first_connection(uri: str, begin: float) -> Iterator[MilvusClient]:
-    """A client of a server that may listen long before it greets anybody."""
-    while True:
-        try:
-            client = MilvusClient(uri, timeout=60)
-            break
-        except MilvusException:
-            if time.perf_counter() - begin > COLD_S:
-                raise
-    with closing(client):
-        yield client
 
 
 def _until_answered(client: MilvusClient, begin: float) -> float:
