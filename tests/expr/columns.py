@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from elanus.expr.boxes import Boxes, boxes_of
 from elanus.expr.jsonpath import PathColumn, extract
-from elanus.schema.schema import CollectionSchema, FieldSchema
+from elanus.schema.geometry import wkb_of_texts
+from elanus.schema.schema import CollectionSchema, FieldSchema, StructSchema
 from elanus.schema.types import DataType
 
 _TYPES = {kind.row.name: kind for kind in DataType}
@@ -49,11 +50,18 @@ class Columns:
 
 
 def schema_of(lines: Sequence[str]) -> CollectionSchema:
-    """A schema from lines like ``i8 Int8 nullable`` or ``a Array[Int64]``."""
+    """A schema from lines like ``i8 Int8 nullable`` or ``s[x] Array[Int64]``.
+
+    A name in brackets is a part of the struct before them.
+    """
     fields = []
+    structs: dict[str, StructSchema] = {}
     for line in lines:
         name, kind, *flags = line.split()
         element = None
+        struct = name.partition("[")[0] if "[" in name else ""
+        if struct:
+            structs[struct] = StructSchema(struct, nullable="nullable" in flags)
         if kind.startswith("Array["):
             kind, element = "Array", _TYPES[kind[6:-1]]
         fields.append(
@@ -65,16 +73,17 @@ def schema_of(lines: Sequence[str]) -> CollectionSchema:
                 is_dynamic="dynamic" in flags,
                 element_type=element,
                 dim=2 if kind == "FloatVector" else None,
+                struct=struct,
             )
         )
-    return CollectionSchema(tuple(fields)).with_ids()
+    return CollectionSchema(tuple(fields), structs=tuple(structs.values())).with_ids()
 
 
 def columns_of(schema: CollectionSchema, rows: Sequence[Row], pad: int = 0) -> Columns:
     """The rows as columns; each array is a slice that begins ``pad`` rows in."""
     arrays = {}
     for field in schema.scalars:
-        values = [row.get(field.name) for row in rows]
+        values = [_value(row, field) for row in rows]
         if field.dtype is DataType.JSON:
             values = [
                 None
@@ -83,8 +92,21 @@ def columns_of(schema: CollectionSchema, rows: Sequence[Row], pad: int = 0) -> C
                 for value in values
             ]
         padded = values[:1] * pad + values
-        arrays[field.id] = pa.array(padded, field.arrow_type)[pad * bool(values) :]
+        if field.dtype is DataType.GEOMETRY:
+            column = wkb_of_texts(pa.array(padded, pa.large_string()))
+        else:
+            column = pa.array(padded, field.arrow_type)
+        arrays[field.id] = column[pad * bool(values) :]
     return Columns(arrays, len(rows))
+
+
+def _value(row: Row, field: FieldSchema) -> Any:
+    """A row's value of a field; of a part of a struct, the list of all elements'."""
+    if not field.struct:
+        return row.get(field.name)
+    elements = row.get(field.struct)
+    part = field.name[len(field.struct) + 1 : -1]
+    return None if elements is None else [element[part] for element in elements]
 
 
 def read_data(path: Path) -> tuple[CollectionSchema, list[Row]]:

@@ -37,7 +37,7 @@ def ranges_of(columns: Columns) -> dict[int, tuple[Any, Any, int]]:
     """Least, greatest and NULL count of every plain column."""
     ranges = {}
     for field in SCHEMA.scalars:
-        if field.dtype in (DataType.JSON, DataType.ARRAY):
+        if field.dtype in (DataType.JSON, DataType.ARRAY, DataType.GEOMETRY):
             continue
         values = columns.column(field.id).to_pylist()
         known = [value for value in values if value is not None]
@@ -50,7 +50,7 @@ def check(sample: Sample, rows: list[dict[str, Any]], pad: int) -> None:
     """Mask, unknown rows and pruning agree with the row-by-row answers."""
     rows = numbered(rows)
     columns = columns_of(SCHEMA, rows, pad)
-    predicate = compile_filter(sample.text, SCHEMA)
+    predicate = compile_filter(sample.text, SCHEMA, sample.params)
     answers = [sample.decide(row) for row in rows]
     matching = evaluate(predicate, columns)
     assert matching.dtype == np.bool_
@@ -89,7 +89,8 @@ def test_rows_that_cheap_conditions_rule_out_change_nothing(
     many = numbered(rows * 20)
     columns = columns_of(SCHEMA, many)
     text = f"id <= {kept} and ({first.text}) and not ({second.text})"
-    condition = compile_filter(text, SCHEMA).condition
+    params = {**first.params, **second.params}
+    condition = compile_filter(text, SCHEMA, params).condition
     answer = truth(condition, columns)
     unknown = np.zeros_like(answer.true) if answer.unknown is None else answer.unknown
     for row in many:
@@ -106,7 +107,7 @@ def test_printing_and_parsing_again_changes_nothing(sample: Sample) -> None:
     tree = parse(sample.text)
     assert parse(str(tree)) == tree
     assert str(parse(str(tree))) == str(tree)
-    bound = compile_filter(sample.text, SCHEMA)
-    assert compile_filter(str(tree), SCHEMA) == bound
+    bound = compile_filter(sample.text, SCHEMA, sample.params)
+    assert compile_filter(str(tree), SCHEMA, sample.params) == bound
     again = compile_filter(str(bound), SCHEMA)
     assert str(again) == str(bound)

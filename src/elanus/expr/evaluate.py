@@ -25,6 +25,7 @@ from elanus.expr.evaluate_json import (
     json_contains,
     json_in,
     json_matches,
+    json_strings,
 )
 from elanus.expr.kleene import (
     Bools,
@@ -199,7 +200,17 @@ def _like(condition: p.Like, source: ColumnSource) -> Mask:
 
 
 def _regex(condition: p.Regex, source: ColumnSource) -> Mask:
-    return _match(condition.operand, source, matches_regex, condition.pattern)
+    operand, pattern = condition.operand, condition.pattern
+    if isinstance(operand, p.JsonPath):
+        strings = json_strings(source, operand)
+    elif isinstance(operand, p.Element):
+        strings = _strings_of(source, operand)
+    else:
+        return _match(operand, source, matches_regex, pattern)
+    # Unlike all others, this condition is false where a path leads to no string or an
+    # array ends before the element, so that ``!~`` finds such rows, as Milvus does.
+    true = mask_from_arrow(matches_regex(strings, pattern)).true
+    return where_known(true, unknown_of(source.column(operand.field_id)))
 
 
 def _starts_with(condition: p.StartsWith, source: ColumnSource) -> Mask:
@@ -214,9 +225,13 @@ def _match(
 ) -> Mask:
     if operand.dtype is DataType.JSON:
         return json_matches(source, operand, lambda s: matches(s, pattern))
+    return mask_from_arrow(matches(_strings_of(source, operand), pattern))
+
+
+def _strings_of(source: ColumnSource, operand: p.Operand) -> pa.Array:
     values = read(source, operand)
     assert isinstance(values, Strings)
-    return mask_from_arrow(matches(values.values, pattern))
+    return values.values
 
 
 def _null(condition: p.Null, source: ColumnSource) -> Mask:

@@ -76,6 +76,11 @@ def json_matches(
     return mask_from_arrow(matches(_found(source, operand).strings))
 
 
+def json_strings(source: ColumnSource, operand: p.JsonPath) -> pa.Array:
+    """What a path holds, null where that is no string."""
+    return _found(source, operand).strings
+
+
 def json_contains(
     found: PathColumn, values: tuple[p.Value, ...], needs_all: bool
 ) -> Mask:

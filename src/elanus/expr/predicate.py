@@ -65,7 +65,9 @@ class Element:
     dtype: DataType
 
     def __str__(self) -> str:
-        return f"{self.name}[{self.index}]"
+        # of a struct's field the name is struct[field], and the index stands between
+        name, bracket, part = self.name.partition("[")
+        return f"{name}[{self.index}]{bracket}{part}"
 
 
 @dataclass(frozen=True, slots=True)
