@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
 
 from expr.meaning import (
-    BIG,
     OPERATORS,
-    REAL,
     RELATIONS,
     SMALL,
     Place,
@@ -68,9 +65,7 @@ ARRAYS = [
     column("bytes", "int"),
 ]
 
-PLACES = st.sampled_from(
-    [*INTEGERS, *FLOATS, *STRINGS, *PATHS, ROOT, *LENGTHS, *BOOLS]
-)
+PLACES = st.sampled_from([*INTEGERS, *FLOATS, *STRINGS, *PATHS, ROOT, *LENGTHS, *BOOLS])
 
 
 @st.composite
@@ -129,9 +124,9 @@ def memberships(draw: st.DrawFn) -> Sample:
             return None
         if place.kind != "json":
             is_single = place.kind == "float32"
-            return (value in map(float32, values) if is_single else value in values) != (
-                negated
-            )
+            return (
+                value in map(float32, values) if is_single else value in values
+            ) != (negated)
         if values and family(value) not in map(family, values):
             return None
         if as_doubles and family(value) == "number":
@@ -191,7 +186,9 @@ def matches(draw: st.DrawFn) -> Sample:
 
 def _of_strings(place: Place, prefix: str) -> Sample:
     """``starts_with`` and ``empty``, which take fields alone."""
-    field = column("word" if place.kind == "json" or "[" in place.text else place.text, "str")
+    field = column(
+        "word" if place.kind == "json" or "[" in place.text else place.text, "str"
+    )
 
     def decide(row: dict[str, Any]) -> Truth:
         value = field.read(row)

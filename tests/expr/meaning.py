@@ -122,7 +122,7 @@ def quote(value: Any) -> str:
 
 @st.composite
 def written(draw: st.DrawFn, value: Any) -> tuple[str, dict[str, Any]]:
-    """A constant as it stands in an expression: itself, or a template with its value."""
+    """A constant as it stands in an expression: itself, or a template and its value."""
     if draw(st.integers(0, 4)):
         return quote(value), {}
     # equal values share a name, others never do
@@ -252,5 +252,3 @@ def kleene_or(parts: list[Truth]) -> Truth:
 def kleene_not(part: Truth) -> Truth:
     """Unknown stays."""
     return None if part is None else not part
-
-

@@ -127,7 +127,7 @@ ROW = st.fixed_dictionaries(
     }
 )
 
-# --- the same by a seed, quickly -------------------------------------------------------
+# --- the same by a seed, quickly ---------------------------------------------------
 
 
 class Maker:

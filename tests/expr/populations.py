@@ -35,7 +35,7 @@ class Population:
     rows: Sequence[Row]
 
     def check(self, sample: Sample) -> None:
-        """Assert that a filter returns the rows of which it is true, and counts them."""
+        """Assert that a filter finds the rows of which it is true, and counts them."""
         params = dict(sample.params)
         found = self.collection.query(sample.text, filter_params=params)
         wanted = [row["id"] for row in self.rows if sample.decide(row) is True]
@@ -81,9 +81,12 @@ def populations(
     """The same ``count`` rows, drawn from ``seed``, once in each state."""
     maker = Maker(seed)
     rows, others = maker.rows(count), maker.rows(count)
-    with quick_folder() as folder, no_background_threads():
-        with elanus.open(folder / "db", world=inline_world()) as database:
-            yield [_populate(database, state, rows, others) for state in states]
+    with (
+        quick_folder() as folder,
+        no_background_threads(),
+        elanus.open(folder / "db", world=inline_world()) as database,
+    ):
+        yield [_populate(database, state, rows, others) for state in states]
 
 
 def _populate(

@@ -128,7 +128,10 @@ SHAPES = {
 @st.composite
 def shapes(draw: st.DrawFn) -> Sample:
     """How a geometry stands to another, or whether it is valid."""
-    name, text = draw(st.sampled_from(sorted(SHAPES))), draw(st.sampled_from(pools.PLACE))
+    name, text = (
+        draw(st.sampled_from(sorted(SHAPES))),
+        draw(st.sampled_from(pools.PLACE)),
+    )
     is_validity = draw(st.integers(0, 9)) == 0
 
     def decide(row: dict[str, Any]) -> Truth:
@@ -145,7 +148,7 @@ def shapes(draw: st.DrawFn) -> Sample:
     return Sample(f"st_{name}(place, {word})", decide, params)
 
 
-# --- elements of arrays and structs ----------------------------------------------------
+# --- elements of arrays and structs ------------------------------------------------
 
 PARTS = [("x", "int"), ("w", "str"), ("r", "float"), ("f", "bool")]
 
@@ -224,7 +227,7 @@ def elements(draw: st.DrawFn) -> Sample:
 
 @st.composite
 def element_filters(draw: st.DrawFn, parts: st.SearchStrategy[Sample]) -> Sample:
-    """``element_filter``, perhaps behind a condition on rows: at the end of a filter."""
+    """``element_filter``, last in a filter, perhaps behind a condition on rows."""
     inner = draw(about_elements(STRUCT_PARTS))
     before = draw(st.none() | parts)
     text = f"element_filter(s, {inner.text})"

@@ -62,7 +62,7 @@ def check(sample: Sample, rows: list[dict[str, Any]], pad: int) -> None:
         assert may_match(predicate, ranges_of(columns))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(LEAVES, ROWS, st.integers(0, 9))
 def test_one_condition_means_what_it_says_of_each_row(
     sample: Sample, rows: list[dict[str, Any]], pad: int

@@ -29,11 +29,9 @@ def test_a_filter_answers_alike_wherever_rows_are(
 
 
 @pytest.mark.slow
-@settings(max_examples=3000)
+@settings(max_examples=1500)
 @given(FILTERS)
-def test_thousands_of_filters_do(
-    everywhere: list[Population], sample: Sample
-) -> None:
+def test_thousands_of_filters_do(everywhere: list[Population], sample: Sample) -> None:
     """The same, for long."""
     for population in everywhere:
         population.check(sample)
