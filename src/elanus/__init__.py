@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from elanus.embedded.hybrid import SubSearch
     from elanus.embedded.lite import install
     from elanus.embedded.milvus import AsyncMilvusClient, MilvusClient
-    from elanus.engine.read.fusion import RRF, Weighted
+    from elanus.engine.read.fusion_plan import RRF, Weighted
     from elanus.errors import ElanusError
     from elanus.schema.schema import CollectionSchema, FieldSchema
     from elanus.schema.types import DataType
@@ -31,11 +31,11 @@ _HOMES = {
     "ElanusError": "elanus.errors",
     "FieldSchema": "elanus.schema.schema",
     "MilvusClient": "elanus.embedded.milvus",
-    "RRF": "elanus.engine.read.fusion",
+    "RRF": "elanus.engine.read.fusion_plan",
     "Settings": "elanus.config",
     "Snapshot": "elanus.embedded.collection",
     "SubSearch": "elanus.embedded.hybrid",
-    "Weighted": "elanus.engine.read.fusion",
+    "Weighted": "elanus.engine.read.fusion_plan",
     "install": "elanus.embedded.lite",
     "open": "elanus.embedded.database",
 }

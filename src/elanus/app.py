@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +44,7 @@ class World:
         background: whether flushes, merges and builds happen by themselves.
         random_id: a random number of 64 bits.
         seed: of ``random_sample``.
+        environment: where addresses and keys of model services stand.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -58,6 +59,7 @@ class World:
     background: bool = True
     random_id: Callable[[], int] = lambda: secrets.randbits(64)
     seed: int | None = None
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
 @dataclass(frozen=True)

@@ -462,6 +462,16 @@ class Cancelled(ElanusError):
     code = 10000
 
 
+class ModelServiceFailed(ElanusError):
+    """A model service gave no answer, or no sense. Ask again, or look after it."""
+
+    code = 65535
+    retriable = True
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"call service failed: {problem}")
+
+
 class ClosedError(ElanusError):
     """The database is closed; open it again."""
 

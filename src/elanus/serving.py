@@ -18,6 +18,7 @@ from elanus.config import Settings
 from elanus.database.readings import database_readings
 from elanus.distance.native import use_one_thread
 from elanus.errors import InvalidParameter
+from elanus.functions.providers.services import Services
 from elanus.server.grpc.dispatcher import Dispatcher, Limits
 from elanus.server.grpc.transport import Transport
 from elanus.server.http import HttpPort
@@ -74,6 +75,7 @@ class Server:
                     self._opened.database,
                     world.random_id,
                     Identity(options.milvus_version or Identity().version),
+                    services=Services(world.environment),
                 ),
                 observe=self._observe,
             )

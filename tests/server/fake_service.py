@@ -137,6 +137,10 @@ class FakeService:
         """What ``long`` says; nothing is long unless a test wants it."""
         return self.long(request)
 
+    def waits(self, request: r.Request) -> bool:
+        """No read of these does."""
+        return False
+
     def is_long(self, request: r.Request) -> bool:
         """Whether there would be steps."""
         return self.long(request) is not None

@@ -277,7 +277,7 @@ def test_every_thread_is_made_ready() -> None:
         with lock:
             ready.append(threading.current_thread().name)
 
-    threads = {Lane.READ: 2, Lane.LONG: 1, Lane.OTHER: 3}
+    threads = {Lane.READ: 2, Lane.LONG: 1, Lane.REMOTE: 1, Lane.OTHER: 3}
     limits = Limits(threads=threads, on_thread_start=on_start)
     with dispatching(FakeService(), limits):
         pass
@@ -288,6 +288,7 @@ def test_every_thread_is_made_ready() -> None:
         "elanus-other-2",
         "elanus-read-0",
         "elanus-read-1",
+        "elanus-remote-0",
     ]
 
 

@@ -22,7 +22,7 @@ from server.fake_service import FakeService
 WAIT_S = 30
 SOCKETS = ("native", "grpcio")
 ALL = (*SOCKETS, "in-process")
-THREADS = {Lane.READ: 1, Lane.LONG: 1, Lane.OTHER: 2}
+THREADS = {**dict.fromkeys(Lane, 1), Lane.OTHER: 2}
 
 
 @dataclass

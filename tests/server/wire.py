@@ -13,7 +13,7 @@ from elanus.server.grpc.status import GrpcCode
 from elanus.server.grpc.transport import Call, Metadata
 from elanus.service.requests import Service
 
-SMALL = {Lane.READ: 1, Lane.LONG: 1, Lane.OTHER: 1}
+SMALL = dict.fromkeys(Lane, 1)
 
 
 class HandCall(Call):

@@ -135,8 +135,6 @@ ERRORS = [
         "the length of weights param mismatch with ann search requests: invalid "
         "parameter[expected=2][actual=1]",
     ),
-    (hybrid(two(), ranker="x", is_function=True), 1100, "unsupported reranker x"),
-    (hybrid(two(), ranker="decay", is_function=True), 3000, "reranker decay in a hyb"),
     (hybrid(two(order_by_fields="topic")), 1100, "order_by is not supported for hybri"),
     (
         hybrid(two(iterator=r.SearchIterator(True, 5, None, ""))),

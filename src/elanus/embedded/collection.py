@@ -23,7 +23,8 @@ from elanus.embedded.rows import columns_from, queries_from
 from elanus.embedded.tables import hits_table
 from elanus.engine.collection import Collection as Engine
 from elanus.engine.definition import DEFAULT_PARTITION, IndexDefinition
-from elanus.engine.read.fusion import RRF, Ranker, fuse
+from elanus.engine.read.fusion import fuse
+from elanus.engine.read.fusion_plan import RRF, Ranker
 from elanus.engine.read.plan import (
     QueryRequest,
     SearchRequest,

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from elanus.embedded.rows import queries_from
 from elanus.engine.collection import Collection as Engine
-from elanus.engine.read.fusion import FusionPlan, GroupScorer, Ranker, check_ranker
+from elanus.engine.read.fusion_plan import FusionPlan, GroupScorer, Ranker, check_ranker
 from elanus.engine.read.group_plan import GroupRequest
 from elanus.engine.read.plan import SearchRequest
 from elanus.errors import InvalidParameter

@@ -21,6 +21,7 @@ from elanus.app import FORMAT_FILE, OpenDatabase, World, open_database
 from elanus.config import Settings
 from elanus.embedded.sockets import answers, disown, is_address, socket_address
 from elanus.errors import ElanusError, LockedError, StorageError
+from elanus.functions.providers.services import Services
 from elanus.server.grpc.dispatcher import Dispatcher
 from elanus.server.grpc.native import NativeTransport
 from elanus.service.core import Core
@@ -95,7 +96,9 @@ class _Owned:
         world = World(settings=Settings(history_s=HISTORY_S))
         self._opened: OpenDatabase = open_database(root, world)
         try:
-            self._service = LocalService(Core(self._opened.database, world.random_id))
+            services = Services(world.environment)
+            core = Core(self._opened.database, world.random_id, services=services)
+            self._service = LocalService(core)
             self.dispatcher = Dispatcher(self._service)
             try:
                 self.address = socket_address(root)

@@ -16,6 +16,7 @@ import pyarrow as pa
 from elanus.engine.definition import DEFAULT_PARTITION, CollectionDefinition
 from elanus.engine.lazy import LazyShard
 from elanus.engine.node import Node
+from elanus.engine.read.boosted import search_boosted
 from elanus.engine.read.element_rows import ElementRows, Place, matching_elements
 from elanus.engine.read.grouping import search_groups
 from elanus.engine.read.plan import (
@@ -291,6 +292,10 @@ class Collection:
         rng = self._rng_for(plan.predicate)
         if plan.group is not None:
             return search_groups(version, plan, queries, rng)
+        if plan.boosts is not None:
+            asked = [function.predicate for function in plan.boosts.functions]
+            rng = self._rng_for(plan.predicate, *asked)
+            return search_boosted(version, plan, queries, rng)
         return search(version, plan, queries, rng)
 
     def query(self, version: Version, request: QueryRequest) -> pa.Table:
@@ -382,9 +387,9 @@ class Collection:
             raise InvalidParameter("ORDER BY with iterator is not supported")
         return iterate(version, plan, batch_rows, self._rng_for(plan.predicate))
 
-    def _rng_for(self, predicate: Predicate | None) -> np.random.Generator:
+    def _rng_for(self, *predicates: Predicate | None) -> np.random.Generator:
         """Randomness for one request; threads must not share a generator."""
-        if predicate is None or predicate.sample is None:
+        if all(p is None or p.sample is None for p in predicates):
             return self._rng  # not drawn from
         with self._lock:
             return np.random.default_rng(int(self._rng.integers(1 << 62)))

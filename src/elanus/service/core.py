@@ -13,6 +13,7 @@ from typing import Any
 from elanus.database.database import Database
 from elanus.engine.collection import Collection
 from elanus.errors import CollectionNotFound
+from elanus.functions.providers.services import Services
 from elanus.schema.names import check_collection_name
 from elanus.service.compactions import Compactions
 from elanus.service.cursors import Cursors
@@ -48,6 +49,7 @@ class Core:
         cursors: places of search iterators.
         compactions: those that clients asked for.
         search_plans: plans of searches asked for lately, filled by their operation.
+        services: models elsewhere that may be asked.
     """
 
     database: Database
@@ -58,6 +60,7 @@ class Core:
     search_plans: Remembered[Any] = field(
         default_factory=lambda: Remembered(SEARCH_PLANS)
     )
+    services: Services = field(default_factory=Services)
 
     def collection(self, request: CollectionRequest) -> Collection:
         """The collection that a request names, by its own name or an alias.

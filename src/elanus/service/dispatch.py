@@ -45,6 +45,7 @@ from elanus.service.denials import check_permitted
 from elanus.service.pace import Pace
 from elanus.service.replies import Reply
 from elanus.service.requests import Request, RequestContext
+from elanus.service.rescoring import waits_for_others
 from elanus.service.search_batch import plan_key, search_together
 from elanus.service.search_pieces import SearchInPieces, is_long
 from elanus.service.steps import Stepwise
@@ -216,6 +217,10 @@ class LocalService:
     def is_long(self, request: Request) -> bool:
         """Whether it is a search of many queries, which is done in :meth:`steps`."""
         return isinstance(request, r.Search) and is_long(request)
+
+    def waits(self, request: Request) -> bool:
+        """Whether it waits for a model elsewhere."""
+        return waits_for_others(request)
 
     def plan_key(self, request: Request) -> Hashable | None:
         """Requests of equal keys may be handled together; ``None`` for alone."""

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from elanus.engine.collection import Collection
 from elanus.engine.read.collapse import collapsed
-from elanus.engine.read.fusion import FusionPlan, fuse, rounded_down
+from elanus.engine.read.fusion import fuse
+from elanus.engine.read.fusion_plan import FusionPlan, Judged
 from elanus.engine.read.search import SearchHits
 from elanus.engine.version import Version
 from elanus.errors import InvalidParameter
+from elanus.functions.rank.scale import rounded_down
 from elanus.schema import limits
+from elanus.schema.vectors import VectorRows
 from elanus.service.core import Core
 from elanus.service.list_searches import collapses
 from elanus.service.loaded_fields import readable_names
 from elanus.service.output import COUNT, columns_of, shape_of
 from elanus.service.queries import queries_of
+from elanus.service.rank_functions import for_queries
 from elanus.service.rankers import ranker_of, scorer_of
 from elanus.service.reading import session_ts, without_growing
 from elanus.service.replies import SearchReply
 from elanus.service.requests import HybridOptions, HybridSearch, Search
+from elanus.service.rescoring import check_part
 from elanus.service.search import group_columns, skips_growing
 from elanus.service.search_plan import find_plan, with_filter
 from elanus.service.times import time_form
@@ -34,6 +41,7 @@ def hybrid_search(core: Core, request: HybridSearch) -> SearchReply:
         InvalidParameter, QueryPlanError: the request does not fit the collection.
         CollectionNotFound, CollectionNotLoaded, PartitionNotLoaded.
         UnsupportedOperation, CorruptionError.
+        ModelServiceFailed: a model could not be asked.
     """
     collection = core.collection(request)
     options, searches = request.options, request.searches
@@ -46,20 +54,25 @@ def hybrid_search(core: Core, request: HybridSearch) -> SearchReply:
     how = collapses(plans, searches)
     fusion = FusionPlan(
         paths=tuple(plans),
-        ranker=ranker_of(options, len(searches)),
+        ranker=ranker_of(collection.definition, request, core.services),
         limit=options.limit,
         offset=options.offset,
         group=plans[0].group,
-        scorer=scorer_of(options),
+        scorer=scorer_of(options.group_scorer),
     )
     times = time_form(collection.definition, searches[0].options.extra)
     names = readable_names(collection.definition, request.output_fields)
     shape = shape_of(collection.schema, names, times, with_key=False)
     version = collection.pin()
+    queries = _queries(collection, version, fusion, searches)
+    fusion = _asking(fusion, len(queries[0]))
     found = [
         hits if way is None else collapsed(hits, plan.metric, way)
         for hits, plan, way in zip(
-            _searched(collection, version, fusion, searches), plans, how, strict=True
+            _searched(collection, version, fusion, searches, queries),
+            plans,
+            how,
+            strict=True,
         )
     ]
     hits = fuse(version, fusion, found)
@@ -92,6 +105,7 @@ def _check_parts(searches: tuple[Search, ...]) -> None:
             raise InvalidParameter("order_by is not supported for hybrid search")
         if search.options.iterator is not None:
             raise InvalidParameter("search iterator is not supported for hybrid search")
+        check_part(search)
 
 
 def _check_window(options: HybridOptions, largest: int) -> None:
@@ -116,19 +130,39 @@ def _check_window(options: HybridOptions, largest: int) -> None:
         )
 
 
-def _searched(
+def _queries(
     collection: Collection,
     version: Version,
     fusion: FusionPlan,
     searches: tuple[Search, ...],
-) -> list[SearchHits]:
-    """What each search finds, all in rows of one version."""
+) -> list[VectorRows]:
+    """What each search asks with."""
     queries = [
         queries_of(collection, version, plan, search)
         for plan, search in zip(fusion.paths, searches, strict=True)
     ]
     if len({len(vectors) for vectors in queries}) > 1:
         raise InvalidParameter("sub search request nq should be the same")
+    return queries
+
+
+def _asking(fusion: FusionPlan, nq: int) -> FusionPlan:
+    """The same, after a look at whether a model has a text for each query."""
+    ranker = fusion.ranker
+    if not isinstance(ranker, Judged):
+        return fusion
+    scorer = for_queries(ranker.scorer, nq, None)
+    return replace(fusion, ranker=replace(ranker, scorer=scorer))
+
+
+def _searched(
+    collection: Collection,
+    version: Version,
+    fusion: FusionPlan,
+    searches: tuple[Search, ...],
+    queries: list[VectorRows],
+) -> list[SearchHits]:
+    """What each search finds, all in rows of one version."""
     found = []
     for plan, search, vectors in zip(fusion.paths, searches, queries, strict=True):
         if skips_growing(search.options):

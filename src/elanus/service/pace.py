@@ -33,6 +33,8 @@ class Pace:
 
     def note(self, request: Search | Query, seconds: float) -> None:
         """Remember how long a read took; of a search, each query of it."""
+        if _brings_functions(request):
+            return
         key, each = _key(request), seconds / _queries(request)
         known = self._known.get(key)
         if known is not None:
@@ -44,10 +46,17 @@ class Pace:
 
     def is_short(self, request: Request, count: int = 1) -> bool:
         """Whether so many of a read most likely end within ``SHORT_S``."""
-        if not isinstance(request, Search | Query):
+        if not isinstance(request, Search | Query) or _brings_functions(request):
             return False
         known = self._known.get(_key(request))
         return known is not None and known[1] * _queries(request) * count < SHORT_S
+
+
+def _brings_functions(request: Search | Query) -> bool:
+    """Whether it takes as long as its functions take."""
+    if isinstance(request, Query):
+        return False
+    return request.score is not None or bool(request.chains)
 
 
 def _key(request: Search | Query) -> _Key:

@@ -2,69 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from elanus.engine.read.fusion import (
-    RRF,
-    GroupScorer,
-    Ranker,
-    Weighted,
-    check_ranker,
+from elanus.engine.definition import CollectionDefinition
+from elanus.engine.read.fusion_plan import RRF, GroupScorer, Ranker, check_ranker
+from elanus.errors import InvalidParameter
+from elanus.functions.providers.services import Services
+from elanus.service.rank_functions import (
+    is_boost,
+    ranker_of_functions,
+    weighted,
 )
-from elanus.errors import InvalidParameter, UnsupportedOperation
-from elanus.service.requests import HybridOptions
-
-# Milvus has them; they change the scores of one search.
-_OF_SCORES = frozenset({"decay", "model", "boost"})
+from elanus.service.request_functions import FunctionScore
+from elanus.service.requests import HybridOptions, HybridSearch
 
 
-def ranker_of(options: HybridOptions, searches: int) -> Ranker:
-    """How the answers of so many searches become one; RRF when nothing is said.
+def ranker_of(
+    definition: CollectionDefinition, request: HybridSearch, services: Services
+) -> Ranker:
+    """How the answers of its searches become one; RRF when nothing is said.
 
     Raises:
         InvalidParameter: with Milvus' text.
-        UnsupportedOperation: Milvus has such a ranker, Elanus has not.
     """
+    score, searches = request.score, len(request.searches)
+    if score is not None and score.functions:
+        return _ranker_of_functions(definition, score, searches, services)
+    options = request.options
     name = options.ranker.lower()
     if name in ("", "rrf"):
         ranker: Ranker = RRF(options.params.get("k", RRF().k))
     elif name == "weighted":
-        ranker = _weighted(options.params)
-    elif options.is_function and name in _OF_SCORES:
-        raise UnsupportedOperation(f"reranker {name} in a hybrid search")
-    elif options.is_function:
-        raise InvalidParameter(f"rerank_builder: unsupported reranker {options.ranker}")
+        ranker = _weighted(options)
     else:
         raise InvalidParameter(f"unsupported rank type {options.ranker}")
     check_ranker(ranker, searches)
     return ranker
 
 
-def scorer_of(options: HybridOptions) -> GroupScorer:
+def scorer_of(name: str) -> GroupScorer:
     """How rows make the score of their group; the best one when nothing is said.
 
     Raises:
         InvalidParameter: there is no such way.
     """
-    name = options.group_scorer or GroupScorer.MAX
     try:
-        return GroupScorer(name)
+        return GroupScorer(name or GroupScorer.MAX)
     except ValueError:
         raise InvalidParameter(
             f"input group scorer:{name} is not legal, only support max, sum, avg"
         ) from None
 
 
-def _weighted(params: Mapping[str, Any]) -> Weighted:
-    weights = params.get("weights")
-    if weights is None:
-        raise InvalidParameter(
-            "rerank_builder: weighted reranker requires weights parameter"
-        )
-    if not isinstance(weights, list):
-        raise InvalidParameter("Parse weights param failed")
-    is_normed = params.get("norm_score", False)
-    if not isinstance(is_normed, bool):
-        raise InvalidParameter("the type of rank param norm_score should be bool")
-    return Weighted(tuple(weights), is_normed)
+def _ranker_of_functions(
+    definition: CollectionDefinition,
+    score: FunctionScore,
+    searches: int,
+    services: Services,
+) -> Ranker:
+    if any(is_boost(function) for function in score.functions):
+        # one search has segments to boost in, a whole hybrid one has none
+        raise InvalidParameter("rerank_builder: unsupported reranker boost")
+    ranker = ranker_of_functions(definition, score, services)
+    assert ranker is not None
+    check_ranker(ranker, searches)
+    return ranker
+
+
+def _weighted(options: HybridOptions) -> Ranker:
+    try:
+        return weighted(options.params)
+    except InvalidParameter as error:
+        if "requires weights" not in str(error):
+            raise
+        raise error.within("rerank_builder") from error

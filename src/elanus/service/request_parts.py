@@ -141,7 +141,6 @@ class HybridOptions:
         limit, offset: of groups, where there are any.
         round_decimal: places to round scores to; -1 for none.
         ranker: its name; empty for the default.
-        is_function: whether the ranker was given as a function of the request.
         params: of the ranker, as JSON has them.
         group_scorer: how rows make the score of a group; empty for the default.
     """
@@ -150,7 +149,6 @@ class HybridOptions:
     offset: int = 0
     round_decimal: int = -1
     ranker: str = ""
-    is_function: bool = False
     params: Mapping[str, Any] = field(default_factory=dict, hash=False)
     group_scorer: str = ""
 

@@ -1,21 +1,53 @@
 """The narrow waist: one frozen dataclass per operation, whatever wire it came by.
 
 Values are plain Python, NumPy or Arrow; names are as the caller wrote them, unresolved
-and unchecked. What they are made of, in :mod:`elanus.service.request_parts`, can be had
-from here, too; answers are in :mod:`elanus.service.replies`.
+and unchecked. What they are made of, in :mod:`elanus.service.request_parts`, and what
+they have in common, in :mod:`elanus.service.request_base`, can be had from here, too;
+answers are in :mod:`elanus.service.replies`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
-from elanus.errors import ElanusError
 from elanus.schema.schema import CollectionSchema
-from elanus.service.replies import Reply
+from elanus.service.request_base import (
+    CollectionRequest as CollectionRequest,
+)
+from elanus.service.request_base import (
+    DatabaseRequest as DatabaseRequest,
+)
+from elanus.service.request_base import (
+    IndexRequest as IndexRequest,
+)
+from elanus.service.request_base import (
+    PartitionRequest as PartitionRequest,
+)
+from elanus.service.request_base import (
+    PartitionsRequest as PartitionsRequest,
+)
+from elanus.service.request_base import (
+    Request as Request,
+)
+from elanus.service.request_base import (
+    RequestContext as RequestContext,
+)
+from elanus.service.request_base import (
+    Service as Service,
+)
+from elanus.service.request_base import (
+    Work as Work,
+)
+from elanus.service.request_functions import (
+    FunctionChain as FunctionChain,
+)
+from elanus.service.request_functions import (
+    FunctionScore as FunctionScore,
+)
 from elanus.service.request_parts import (
     ColumnData as ColumnData,
 )
@@ -40,115 +72,6 @@ from elanus.service.request_parts import (
 from elanus.service.request_parts import (
     SearchOptions as SearchOptions,
 )
-from elanus.service.steps import Work as Work
-
-
-@dataclass(frozen=True, slots=True)
-class RequestContext:
-    """Who asks, and until when an answer is of use.
-
-    Attributes:
-        authorization: the credential as sent, undecoded; empty when there is none.
-        client_id: the number that ``Connect`` gave the client, as text.
-        request_id: the client's own name for this call, for logs.
-        peer: the client's address.
-        deadline: on the monotonic clock, in seconds; ``None`` for no deadline.
-        is_cancelled: whether the client has gone or cancelled the call.
-    """
-
-    authorization: str = ""
-    client_id: str = ""
-    request_id: str = ""
-    peer: str = ""
-    deadline: float | None = None
-    is_cancelled: Callable[[], bool] = lambda: False
-
-
-class Service(Protocol):
-    """What every wire talks to."""
-
-    def handle(self, request: Request, context: RequestContext) -> Reply:
-        """Do what is asked. Called by many threads at once.
-
-        Raises:
-            NotAuthenticated, PermissionDenied: the caller may not; ends the call.
-            ElanusError: anything else that went wrong; becomes a part of the answer.
-        """
-        ...
-
-    def steps(self, request: Request, context: RequestContext) -> Work | None:
-        """A long request as steps, which any thread may do, one at a time.
-
-        Each raises as :meth:`handle`. ``None`` for a request that is to be handled.
-        """
-        ...
-
-    def plan_key(self, request: Request) -> Hashable | None:
-        """Requests of equal keys may be handled together; ``None`` for alone."""
-        ...
-
-    def is_short(self, request: Request, count: int = 1) -> bool:
-        """Whether handling so many like it takes less than handing them on; a guess."""
-        ...
-
-    def is_long(self, request: Request) -> bool:
-        """Whether handling it takes many times as long as others of its kind."""
-        ...
-
-    def handle_together(
-        self, requests: Sequence[Request], contexts: Sequence[RequestContext]
-    ) -> Sequence[Reply | ElanusError]:
-        """Answers to requests of one :meth:`plan_key`: what each would have alone.
-
-        Raises:
-            ElanusError: what went wrong for all of them.
-        """
-        ...
-
-
-# --- what requests have in common ---------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Base of every operation."""
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseRequest(Request):
-    """An operation inside one database; its name is never empty."""
-
-    database: str
-
-
-@dataclass(frozen=True, slots=True)
-class CollectionRequest(DatabaseRequest):
-    """An operation on one collection, named or by alias."""
-
-    collection: str
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionRequest(CollectionRequest):
-    """An operation on one partition."""
-
-    partition: str
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionsRequest(CollectionRequest):
-    """An operation on several partitions of a collection."""
-
-    partitions: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class IndexRequest(CollectionRequest):
-    """An operation on an index, named by its field, its own name, or neither."""
-
-    field: str
-    index: str
-
 
 # --- the server ---------------------------------------------------------------------
 
@@ -458,6 +381,8 @@ class Search(PartitionsRequest):
         queries: ``None`` when ``query_keys`` names the rows to search with.
         query_keys: primary keys whose vectors are the queries.
         filter_params: values of ``{name}`` templates in the filter.
+        score: functions that change the scores.
+        chains: what is done with the rows found; not together with ``score``.
     """
 
     nq: int
@@ -468,6 +393,8 @@ class Search(PartitionsRequest):
     options: SearchOptions
     consistency: Consistency
     query_keys: pa.Array | None = None
+    score: FunctionScore | None = None
+    chains: tuple[FunctionChain, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,12 +403,14 @@ class HybridSearch(PartitionsRequest):
 
     Attributes:
         searches: partitions, output fields and consistency of theirs do not count.
+        score: the ranker as a function; the one of the options without it.
     """
 
     searches: tuple[Search, ...]
     output_fields: tuple[str, ...]
     options: HybridOptions
     consistency: Consistency
+    score: FunctionScore | None = None
 
 
 @dataclass(frozen=True, slots=True)

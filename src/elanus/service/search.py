@@ -15,6 +15,7 @@ from elanus.engine.read.grouping import group_values
 from elanus.engine.read.plan import SearchPlan
 from elanus.engine.read.search import SearchHits
 from elanus.engine.version import Version
+from elanus.functions.rank.scale import rounded_down
 from elanus.schema.columns import Floats
 from elanus.schema.vectors import VectorRows
 from elanus.service.core import Core
@@ -24,6 +25,7 @@ from elanus.service.queries import asked_of, queries_of
 from elanus.service.reading import session_ts, version_at, without_growing, without_rows
 from elanus.service.replies import OutputColumn, SearchReply
 from elanus.service.requests import Search, SearchOptions
+from elanus.service.rescoring import NOTHING, Rescoring
 from elanus.service.search_iterator import Walk, next_batch
 from elanus.service.search_plan import find_plan, with_filter
 from elanus.service.times import TimeForm, as_told
@@ -38,6 +40,8 @@ class Prepared:
     Attributes:
         queries: as the field compares them.
         asked: which of the queries are there; the others find nothing. All for None.
+        rescoring: what is done with the rows found, and of which ``plan`` finds more
+            than are returned.
     """
 
     request: Search
@@ -47,6 +51,12 @@ class Prepared:
     shape: Shape
     queries: VectorRows
     asked: npt.NDArray[np.bool_] | None = None
+    rescoring: Rescoring = NOTHING
+
+    @property
+    def found_by(self) -> SearchPlan:
+        """The plan that is run."""
+        return self.rescoring.widened(self.plan)
 
 
 def search(core: Core, request: Search) -> SearchReply:
@@ -89,20 +99,29 @@ def run(core: Core, prepared: Prepared) -> SearchReply:
     Raises:
         CorruptionError: a column file is damaged; the message names it.
     """
-    version, plan = prepared.version, prepared.plan
+    version, plan = prepared.version, prepared.found_by
     hits = prepared.collection.search(version, plan, prepared.queries)
     return reply_of(core, prepared, hits)
 
 
 def reply_of(core: Core, prepared: Prepared, hits: SearchHits) -> SearchReply:
-    """The answer made of what a search found."""
+    """The answer made of what a search found.
+
+    Raises:
+        CorruptionError: a column file is damaged; the message names it.
+        ModelServiceFailed: a model could not be asked.
+    """
     request, version = prepared.request, prepared.version
+    round_scores = rounded
+    if prepared.rescoring.is_any:
+        hits = prepared.rescoring.applied(prepared.plan, hits)
+        round_scores = rounded_down
     return SearchReply(
         collection=request.collection,
         primary_name=version.schema.primary.name,
         counts=_for_all(hits.counts, prepared.asked),
         keys=hits.keys,
-        scores=rounded(hits.scores, request.options.round_decimal),
+        scores=round_scores(hits.scores, request.options.round_decimal),
         columns=columns_of(version.views, hits.parts, hits.offsets, prepared.shape),
         output_fields=prepared.shape.names,
         session_ts=session_ts(core, version),
@@ -153,12 +172,24 @@ def prepare(core: Core, request: Search) -> Prepared:
     version = _version(collection, request)
     if request.query_keys is None or request.options.iterator is not None:
         queries = queries_of(collection, version, plan, request)
-        return Prepared(request, collection, version, plan, planned.shape, queries)
+        shape, rescoring = planned.shape, planned.rescoring
+        if rescoring.is_any:
+            rescoring = rescoring.of_queries(len(queries), None)
+        return Prepared(
+            request, collection, version, plan, shape, queries, None, rescoring
+        )
     asked = asked_of(collection, version, plan, request)
     if not len(asked.rows):
         version = without_rows(version)
     return Prepared(
-        request, collection, version, plan, planned.shape, asked.rows, asked.valid
+        request,
+        collection,
+        version,
+        plan,
+        planned.shape,
+        asked.rows,
+        asked.valid,
+        planned.rescoring.of_queries(len(asked), asked.valid),
     )
 
 

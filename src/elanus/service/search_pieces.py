@@ -12,6 +12,7 @@ from elanus.schema.columns import concat
 from elanus.service.core import Core
 from elanus.service.replies import SearchReply
 from elanus.service.requests import Search
+from elanus.service.rescoring import waits_for_others
 from elanus.service.search import Prepared, prepare, reply_of
 
 # One call into native code; beyond it a search is worth interrupting.
@@ -22,13 +23,18 @@ _LEAST, _MOST = 8, 256
 
 
 def is_long(request: Search) -> bool:
-    """Whether a search is done in pieces; an iterator's has one query only."""
+    """Whether a search is done in pieces.
+
+    An iterator's has one query only, and one that waits for a model has lost its
+    processor anyway.
+    """
     queries = request.queries
     return (
         queries is not None
         and queries.vectors is not None
         and len(queries.vectors) > WHOLE_QUERIES
         and request.options.iterator is None
+        and not waits_for_others(request)
     )
 
 
@@ -59,7 +65,7 @@ class SearchInPieces:
         began = self._monotonic()
         self._found.append(
             prepared.collection.search(
-                prepared.version, prepared.plan, prepared.queries[self._start : end]
+                prepared.version, prepared.found_by, prepared.queries[self._start : end]
             )
         )
         if end >= len(prepared.queries):

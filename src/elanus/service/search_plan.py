@@ -19,6 +19,7 @@ from elanus.engine.read.plan import (
 )
 from elanus.errors import InvalidParameter
 from elanus.schema import limits
+from elanus.service.boosts import boosts_of
 from elanus.service.core import Core
 from elanus.service.loaded_fields import (
     check_filter_loaded,
@@ -33,6 +34,7 @@ from elanus.service.reading import (
     refuse_unbuilt,
 )
 from elanus.service.requests import Search, SearchOptions
+from elanus.service.rescoring import NOTHING, Rescoring, rescoring_of
 from elanus.service.search_iterator import check_walk
 from elanus.service.times import time_form, zone_of
 
@@ -45,12 +47,14 @@ class PlannedSearch:
 
     Attributes:
         definition, options: what it was made of; it holds for these objects only.
+        rescoring: what is done with the rows found.
     """
 
     definition: CollectionDefinition
     options: SearchOptions
     plan: SearchPlan
     shape: Shape
+    rescoring: Rescoring = NOTHING
 
 
 def find_plan(core: Core, collection: Collection, request: Search) -> PlannedSearch:
@@ -62,7 +66,14 @@ def find_plan(core: Core, collection: Collection, request: Search) -> PlannedSea
     """
     definition, options = collection.definition, request.options
     # by identity: wires keep the options of equal texts as one object
-    key = (definition.id, id(options), request.partitions, request.output_fields)
+    key = (
+        definition.id,
+        id(options),
+        request.partitions,
+        request.output_fields,
+        request.score,
+        request.chains,
+    )
     known: PlannedSearch | None = core.search_plans.find(key)
     if (
         known is not None
@@ -71,6 +82,8 @@ def find_plan(core: Core, collection: Collection, request: Search) -> PlannedSea
     ):
         return known
     planned = _planned(collection, definition, request)
+    rescoring = rescoring_of(definition, request, core.services)
+    planned = replace(planned, rescoring=rescoring)
     core.search_plans.keep(key, planned)
     return planned
 
@@ -81,14 +94,20 @@ def with_filter(planned: PlannedSearch, request: Search) -> SearchPlan:
     Raises:
         QueryPlanError: the filter does not parse or bind.
     """
+    plan, definition = planned.plan, planned.definition
+    if not request.filter and request.score is None:
+        return plan
+    zone = zone_of(definition, planned.options.extra)
+    if request.score is not None:
+        boosts = boosts_of(definition, request.score, request.filter_params, zone)
+        plan = replace(plan, boosts=boosts)
     if not request.filter:
-        return planned.plan
-    schema = planned.definition.schema
-    zone = zone_of(planned.definition, planned.options.extra)
+        return plan
+    schema = definition.schema
     predicate = bind_filter(schema, request.filter, request.filter_params, zone)
-    check_filter_loaded(planned.definition, predicate, request.filter)
-    check_elements(predicate, planned.plan.field, planned.plan.metric)
-    return replace(planned.plan, predicate=predicate)
+    check_filter_loaded(definition, predicate, request.filter)
+    check_elements(predicate, plan.field, plan.metric)
+    return replace(plan, predicate=predicate)
 
 
 def _planned(

@@ -5,93 +5,30 @@ The arithmetic is Milvus', in float32, so that equal requests have equal scores.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from elanus.distance.metrics import Metric
-from elanus.engine.read.group_plan import GroupBy
+from elanus.engine.read.fusion_plan import (
+    RRF,
+    Decayed,
+    FusionPlan,
+    GroupScorer,
+    Judged,
+    Weighted,
+)
 from elanus.engine.read.grouping import Codes, group_codes
-from elanus.engine.read.plan import SearchPlan
 from elanus.engine.read.search import SearchHits
-from elanus.engine.version import Version
-from elanus.errors import InvalidParameter
+from elanus.engine.version import SegmentView, Version, gather
+from elanus.functions.rank.scale import ScoreMode, descending, normalised
 from elanus.schema.arrays import array_of, values_of
 from elanus.schema.columns import Column, Floats, Offsets, concat
 
-_RRF_K_END = 16384
-_PI = np.float32(math.pi)
-_ONE, _TWO, _HALF = np.float32(1), np.float32(2), np.float32(0.5)
-
-
-@dataclass(frozen=True, slots=True)
-class RRF:
-    """Reciprocal rank fusion: the sum of ``1 / (k + rank)``, ranks from 1.
-
-    Attributes:
-        k: how little the first ranks count for more than later ones.
-    """
-
-    k: float = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Weighted:
-    """The weighted sum of the scores; a search that lacks a row adds nothing.
-
-    Attributes:
-        weights: one for each search, 0 to 1.
-        norm_score: whether scores are brought to the range 0 to 1 first, larger being
-            nearer. Otherwise that is done only to distances, and only beside
-            similarities.
-    """
-
-    weights: tuple[float, ...]
-    norm_score: bool = True
-
-
-Ranker: TypeAlias = RRF | Weighted
-
-
-class GroupScorer(StrEnum):
-    """How the rows of a group make its score."""
-
-    MAX = "max"
-    SUM = "sum"
-    AVG = "avg"
-
-
-@dataclass(frozen=True, slots=True)
-class FusionPlan:
-    """How the answers of several searches become one.
-
-    Attributes:
-        limit, offset: ranks ``offset`` to ``offset + limit`` of each query are wanted;
-            of groups, where there are any.
-        group: as in the plan of each search.
-    """
-
-    paths: tuple[SearchPlan, ...]
-    ranker: Ranker
-    limit: int
-    offset: int = 0
-    group: GroupBy | None = None
-    scorer: GroupScorer = GroupScorer.MAX
-
-    @property
-    def is_ascending(self) -> bool:
-        """Whether smaller scores are better: distances are added as they are."""
-        ranker = self.ranker
-        if isinstance(ranker, RRF) or ranker.norm_score:
-            return False
-        return not any(path.metric.row.larger_is_better for path in self.paths)
+_ONE = np.float32(1)
 
 
 class _Rows(NamedTuple):
@@ -124,33 +61,6 @@ class _Rows(NamedTuple):
         )
 
 
-def check_ranker(ranker: Ranker, searches: int) -> None:
-    """Raise unless a ranker fits a number of searches.
-
-    Raises:
-        InvalidParameter: with Milvus' text.
-    """
-    if isinstance(ranker, RRF):
-        if not _is_number(ranker.k):
-            raise InvalidParameter("the type of rank param k should be float")
-        if not 0 < ranker.k < _RRF_K_END:
-            raise InvalidParameter(
-                f"The rank params k should be in range (0, {_RRF_K_END})"
-            )
-        return
-    for weight in ranker.weights:
-        if not _is_number(weight):
-            raise InvalidParameter("the type of rank param weight should be float")
-        if not 0 <= weight <= 1:
-            raise InvalidParameter("rank param weight should be in range [0, 1]")
-    if len(ranker.weights) != searches:
-        raise InvalidParameter(
-            "the length of weights param mismatch with ann search requests",
-            expected=searches,
-            actual=len(ranker.weights),
-        )
-
-
 def fuse(version: Version, plan: FusionPlan, found: Sequence[SearchHits]) -> SearchHits:
     """One answer of those of the paths, for as many queries.
 
@@ -165,7 +75,7 @@ def fuse(version: Version, plan: FusionPlan, found: Sequence[SearchHits]) -> Sea
     nq = len(found[0].counts)
     if not any(len(hits.offsets) for hits in found):
         return found[0]._replace(version=version)
-    rows = _scored(version, plan, found)
+    rows = _reread(version.views, plan, _scored(version, plan, found), nq)
     sign = np.float32(1 if plan.is_ascending else -1)
     order = (rows.elements, rows.key_rank, sign * rows.scores, rows.query)
     rows = rows.take(np.lexsort(order))
@@ -187,20 +97,6 @@ def fuse(version: Version, plan: FusionPlan, found: Sequence[SearchHits]) -> Sea
         (),
         None if found[0].elements is None else rows.elements,
     )
-
-
-def rounded_down(scores: Floats, places: int) -> Floats:
-    """Scores rounded to decimal places, halves upwards; unchanged for -1."""
-    if places < 0:
-        return scores
-    scale = 10.0**places
-    return (np.floor(scores.astype(np.float64) * scale + 0.5) / scale).astype(
-        np.float32
-    )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _scored(version: Version, plan: FusionPlan, found: Sequence[SearchHits]) -> _Rows:
@@ -226,12 +122,11 @@ def _scored(version: Version, plan: FusionPlan, found: Sequence[SearchHits]) -> 
     unique, first, which = np.unique(
         np.concatenate(names), return_index=True, return_inverse=True
     )
-    scores = np.zeros(len(unique), np.float32)
     ends = np.cumsum([len(name) for name in names])
-    for path, hits in enumerate(found):
-        # a path has a row once, so that no addition is lost
-        slots = which[ends[path] - len(hits.offsets) : ends[path]]
-        scores[slots] += _contribution(plan, path, hits, queries[path])
+    slots = [
+        which[end - len(name) : end] for end, name in zip(ends, names, strict=True)
+    ]
+    scores = _merged(plan, found, queries, slots, len(unique))
     keys = concat([h.keys for h in found]).take(array_of(first))
     assert isinstance(keys, pa.Array)
     return _Rows(
@@ -258,30 +153,68 @@ def _key_ranks(keys: pa.Array) -> Offsets:
     return ranks
 
 
+def _merged(
+    plan: FusionPlan,
+    found: Sequence[SearchHits],
+    queries: Sequence[Offsets],
+    slots: Sequence[Offsets],
+    n_rows: int,
+) -> Floats:
+    """The score of each row, of what every path says of it.
+
+    Args:
+        slots: which row each hit of a path is; a path has a row once.
+    """
+    mode = plan.ranker.mode if isinstance(plan.ranker, Decayed) else ScoreMode.SUM
+    is_max = mode is ScoreMode.MAX
+    scores = np.full(n_rows, -np.inf if is_max else 0, np.float32)
+    times = np.zeros(n_rows, np.float32)
+    for path, hits in enumerate(found):
+        told, places = _contribution(plan, path, hits, queries[path]), slots[path]
+        if is_max:
+            scores[places] = np.maximum(scores[places], told)
+        else:
+            scores[places] += told
+        times[places] += 1
+    return scores / times if mode is ScoreMode.AVG else scores
+
+
 def _contribution(
     plan: FusionPlan, path: int, hits: SearchHits, query: Offsets
 ) -> Floats:
-    """What one path adds to the score of each of its rows."""
+    """What one path says of each of its rows."""
     ranker = plan.ranker
     if isinstance(ranker, RRF):
         rank = (_within(query) + 1).astype(np.float32)
         return _ONE / (np.float32(ranker.k) + rank)
     metric, scores = plan.paths[path].metric, hits.scores
-    weight = np.float32(ranker.weights[path])
+    if isinstance(ranker, Judged):
+        return scores
     if ranker.norm_score:
-        return weight * normalised(scores, metric)
-    is_converted = not (plan.is_ascending or metric.row.larger_is_better)
-    return weight * (normalised(scores, metric) if is_converted else scores)
+        scores = normalised(scores, metric)
+    elif not plan.is_ascending:
+        scores = descending(scores, metric)
+    if isinstance(ranker, Weighted):
+        return np.float32(ranker.weights[path]) * scores
+    return scores
 
 
-def normalised(scores: Floats, metric: Metric) -> Floats:
-    """Scores of a metric in the range 0 to 1, larger being nearer."""
-    if metric is Metric.COSINE:
-        return (_ONE + scores) * _HALF
-    turn = np.arctan(scores.astype(np.float64)).astype(np.float32)
-    if metric.row.larger_is_better:
-        return _HALF + turn / _PI
-    return _ONE - _TWO * turn / _PI
+def _reread(
+    views: Sequence[SegmentView], plan: FusionPlan, rows: _Rows, nq: int
+) -> _Rows:
+    """The rows with the scores that their values make of those they have."""
+    ranker = plan.ranker
+    if isinstance(ranker, RRF | Weighted):
+        return rows
+    values = gather(views, rows.parts, rows.offsets, ranker.field.id)
+    assert isinstance(values, pa.Array)
+    if isinstance(ranker, Decayed):
+        scores = rows.scores * ranker.decay.factors(values)
+        return rows._replace(scores=scores.astype(np.float32))
+    texts = pc.fill_null(values, "").to_pylist()
+    bounds = np.searchsorted(rows.query, np.arange(nq + 1)).tolist()
+    asked = [texts[bounds[query] : bounds[query + 1]] for query in range(nq)]
+    return rows._replace(scores=np.concatenate(ranker.scorer.scores(asked)))
 
 
 def _within(query: Offsets) -> Offsets:

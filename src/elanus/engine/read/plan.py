@@ -19,6 +19,7 @@ from elanus.engine.read.order import Ordered, SortKey, parse_order
 from elanus.errors import InvalidParameter, QueryPlanError
 from elanus.expr.bind import compile_filter
 from elanus.expr.predicate import Predicate
+from elanus.functions.rank.boost import Boosts
 from elanus.index.base import SearchParams
 from elanus.index.params import parse_search_params
 from elanus.schema.schema import DYNAMIC_FIELD, CollectionSchema, FieldSchema
@@ -62,6 +63,7 @@ class SearchPlan:
         limit, offset: ranks ``offset`` to ``offset + limit`` of each query are wanted.
         predicate: which rows count; ``None`` for all.
         partitions: ids of the partitions searched; ``None`` for all.
+        boosts: what changes the scores before the best rows are chosen.
     """
 
     field: FieldSchema
@@ -75,6 +77,7 @@ class SearchPlan:
     bounds: Bounds | None = None
     order: tuple[SortKey, ...] = ()
     group: GroupBy | None = None
+    boosts: Boosts | None = None
 
     @property
     def compares_lists(self) -> bool:

@@ -103,20 +103,28 @@ def search_allowed(
     for position, view in enumerate(version.views):
         if not view.n_rows:
             continue
-        top, trace = _search_view(view, plan, queries, wanted, allowed[position])
+        top, trace = search_view(view, plan, queries, wanted, allowed[position])
         traces.append(trace)
         if top is not None:
             found.append((position, top))
-    return _reduce(version, plan, len(queries), found, tuple(traces))
+    return reduced(version, plan, len(queries), found, tuple(traces))
 
 
-def _search_view(
+def search_view(
     view: SegmentView,
     plan: SearchPlan,
     queries: VectorRows,
     wanted: int,
     allowed: Allowed | None,
 ) -> tuple[TopK | None, SegmentTrace]:
+    """The rows of one segment nearest to each query; ``None`` if none may be found.
+
+    Args:
+        wanted: rows per query; the plan's window does not count.
+
+    Raises:
+        CorruptionError: a column file is damaged; the message names it.
+    """
     count = view.n_rows if allowed is None else allowed.count
     if not count:
         return None, SegmentTrace(view, 0, None)
@@ -131,13 +139,19 @@ def _search_view(
     return top, SegmentTrace(view, count, strategy)
 
 
-def _reduce(
+def reduced(
     version: Version,
     plan: SearchPlan,
     nq: int,
     found: list[tuple[int, TopK]],
     traces: tuple[SegmentTrace, ...],
 ) -> SearchHits:
+    """The plan's window of the best of several lists.
+
+    Args:
+        nq: queries asked.
+        found: lists, each with the place of its segment among the views.
+    """
     wanted = plan.limit + plan.offset
     parts: Offsets | None = None
     if not found:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-import orjson
-
 from elanus.errors import InvalidParameter, UnsupportedOperation
+from elanus.server.grpc.decode_functions import function_chains, function_score
 from elanus.server.grpc.decode_rows import keys_from_message
 from elanus.server.grpc.decode_search import (
     Pairs,
@@ -55,8 +54,6 @@ def hybrid_search(message: Message, database: str) -> HybridSearch:
         raise UnsupportedOperation("function_chains in a hybrid search")
     given = pairs_of(message.rank_params)
     options = _options(given)
-    if message.HasField("function_score"):
-        options = _with_function(options, message.function_score)
     grouping = tuple(pair for pair in given if pair[0] in _GROUPING)
     rows = options.limit + options.offset
     return HybridSearch(
@@ -69,6 +66,7 @@ def hybrid_search(message: Message, database: str) -> HybridSearch:
         tuple(message.output_fields),
         options,
         consistency_of(message),
+        function_score(message),
     )
 
 
@@ -84,8 +82,6 @@ def _part(
     for part, complaint in _REFUSED_PARTS.items():
         if message.HasField(part):
             raise InvalidParameter(complaint)
-    if message.HasField("function_score") or message.function_chains:
-        raise UnsupportedOperation("rerank functions in the searches of a hybrid one")
     source = message.WhichOneof("search_input")
     return Search(
         whole.db_name or database,
@@ -101,6 +97,8 @@ def _part(
         search_options(_own_pairs(pairs_of(message.search_params), grouping, rows)),
         consistency_of(whole),
         keys_from_message(message.ids) if source == "ids" else None,
+        function_score(message),
+        function_chains(message.function_chains),
     )
 
 
@@ -140,34 +138,3 @@ def _rank_params(text: str) -> Mapping[str, Any]:
     if not isinstance(params, dict):
         raise InvalidParameter("rank params are not a JSON object", actual=text)
     return params
-
-
-def _with_function(options: HybridOptions, score: Message) -> HybridOptions:
-    """The same with the ranker that a function names; its values are texts."""
-    if len(score.functions) != 1:
-        raise InvalidParameter(
-            "rerank_builder: currently only supports one rerank function"
-        )
-    texts = {pair.key: pair.value for pair in score.functions[0].params}
-    name = texts.pop("reranker", "")
-    if not name:
-        raise InvalidParameter("rerank_builder: reranker name not specified")
-    return HybridOptions(
-        limit=options.limit,
-        offset=options.offset,
-        round_decimal=options.round_decimal,
-        ranker=name,
-        is_function=True,
-        params={key: _value(text) for key, text in texts.items()},
-        group_scorer=options.group_scorer,
-    )
-
-
-def _value(text: str) -> Any:
-    """A value that was made a text; Python's own spelling of bools among them."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    try:
-        return orjson.loads(text)
-    except ValueError:
-        return text

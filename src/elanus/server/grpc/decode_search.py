@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from elanus.errors import InvalidParameter, UnsupportedOperation
+from elanus.server.grpc.decode_functions import function_chains, function_score
 from elanus.server.grpc.decode_rows import keys_from_message
 from elanus.server.grpc.messages import Message, message_class
 from elanus.server.grpc.placeholder import queries_from_bytes
@@ -24,11 +25,7 @@ from elanus.service.requests import (
 Pairs = tuple[tuple[str, str], ...]
 _SearchRequest = message_class("milvus.SearchRequest")
 _SHARED_BYTES = 4096
-_UNSUPPORTED_PARTS = (
-    "function_score",
-    "highlighter",
-    "search_aggregation",
-)
+_UNSUPPORTED_PARTS = ("highlighter", "search_aggregation")
 
 
 def search(message: Message, database: str) -> Search:
@@ -65,6 +62,8 @@ def search(message: Message, database: str) -> Search:
         same.options,
         same.consistency,
         keys,
+        same.score,
+        same.chains,
     )
 
 
@@ -79,8 +78,6 @@ def _search_without_queries(message: Message, database: str) -> Search:
     for part in _UNSUPPORTED_PARTS:
         if message.HasField(part):
             raise UnsupportedOperation(f"{part} in a search")
-    if message.function_chains:
-        raise UnsupportedOperation("function_chains in a search")
     return Search(
         message.db_name or database,
         message.collection_name,
@@ -92,6 +89,8 @@ def _search_without_queries(message: Message, database: str) -> Search:
         tuple(message.output_fields),
         search_options(pairs_of(message.search_params)),
         consistency_of(message),
+        score=function_score(message),
+        chains=function_chains(message.function_chains),
     )
 
 

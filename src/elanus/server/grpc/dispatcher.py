@@ -1,7 +1,7 @@
 """From a received call to its answer: limits, threads, errors.
 
 Receiving threads only check and queue, and decode what is small. Working threads do the
-rest, in two lanes, so that reads never wait behind a write that waits for its sync.
+rest, in lanes, so that reads never wait behind a write that waits for its sync.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _nothing() -> None:
 
 def _threads_here() -> Mapping[Lane, int]:
     cores = max(2, os.cpu_count() or 2)
-    return {Lane.READ: cores, Lane.LONG: cores, Lane.OTHER: 8}
+    return {Lane.READ: cores, Lane.LONG: cores, Lane.REMOTE: 8, Lane.OTHER: 8}
 
 
 def _give_way() -> None:
@@ -178,6 +178,8 @@ class Dispatcher:
             return handler.lane
         if call.request is None or self._service.is_long(call.request):
             return Lane.LONG
+        if self._service.waits(call.request):
+            return Lane.REMOTE
         return Lane.READ
 
     def _prepare_thread(self) -> None:

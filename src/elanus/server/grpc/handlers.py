@@ -26,12 +26,14 @@ class Lane(Enum):
 
     Reading keeps a processor busy, so there is one thread per core; everything else
     may wait for a disk or a lock, and must not keep readers waiting meanwhile. Reads
-    that take many times as long as others have threads of their own: no method names
-    that lane, the dispatcher moves them there.
+    that take many times as long as others have threads of their own, and so have those
+    that wait for services elsewhere: no method names these lanes, the dispatcher moves
+    them there.
     """
 
     READ = "read"
     LONG = "long"
+    REMOTE = "remote"
     OTHER = "other"
 
 

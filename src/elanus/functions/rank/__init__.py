@@ -1,0 +1,1 @@
+"""Rerankers: the arithmetic of scores, on plain arrays, knowing no segment."""
