@@ -73,8 +73,8 @@ REMARKS = {
     "GetQuerySegmentInfo": "as GetPersistentSegmentInfo, of loaded collections",
     "GetReplicas": "one copy, on node 1",
     "HybridSearch": "any number of searches, RRF and weighted rankers, also as "
-    "functions; `ignore_growing` of each search for itself; other rerank functions are "
-    "refused (3000)",
+    "functions, decay and model functions, boosts in its searches; `ignore_growing` of "
+    "each search for itself; function chains are refused (3000)",
     "Insert": "full-length data with nulls is taken, too",
     "LoadCollection": "immediate; of `load_fields` what is left out can not be read; "
     "one replica",
@@ -90,8 +90,8 @@ REMARKS = {
     "JSON, bools come before numbers before texts; groups are those of the whole "
     "ranking, never fewer than there are, and without `strict_group_size` rows farther "
     "than the nearest one of the last group are left out; JSON values of different "
-    "types are different groups; `strict_cast`, rerank functions, highlighting and "
-    "aggregation are refused (3000)",
+    "types are different groups; [rerank functions](reranking.md): boosts count among "
+    "all rows allowed; `strict_cast`, highlighting and aggregation are refused (3000)",
     "TransferNode": "the one node can be put into a group, and serves what it did",
     "TransferReplica": "refused (3000) where a copy would leave the only node",
     "Upsert": "replaces the key's rows in all partitions, auto ids by new ones; "

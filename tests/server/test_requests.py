@@ -593,9 +593,7 @@ def test_vectors_that_make_no_matrix_are_refused(group: bytes) -> None:
     assert refusal("Search", **values).code == 1100
 
 
-@pytest.mark.parametrize(
-    "part", ["function_score", "highlighter", "search_aggregation"]
-)
+@pytest.mark.parametrize("part", ["highlighter", "search_aggregation"])
 def test_parts_of_a_search_that_are_not_built(part: str) -> None:
     """They are refused, not ignored."""
     status = refusal("Search", **search(VECTOR.tobytes()), **{part: {}})
@@ -697,53 +695,12 @@ def test_a_hybrid_search_arrives_whole() -> None:
     assert (first.filter, first.partitions) == ("a > 1", ("p",))
 
 
-def function(**params: str) -> Any:
-    """A function that ranks."""
-    return message("schema.FunctionSchema", name="f", type=3, params=pairs(**params))
-
-
-def test_a_ranker_may_come_as_a_function() -> None:
-    """Its parameters are texts, bools as Python spells them."""
-    score = message(
-        "schema.FunctionScore",
-        functions=[function(reranker="weighted", weights="[0.1]", norm_score="True")],
-    )
-    request = decoded("HybridSearch", **hybrid(part(topk="9")), function_score=score)
-    assert isinstance(request, r.HybridSearch)
-    assert request.options == r.HybridOptions(
-        4,
-        ranker="weighted",
-        is_function=True,
-        params={"weights": [0.1], "norm_score": True},
-    )
-
-
 @pytest.mark.parametrize(
     ("values", "code", "text"),
     [
         (hybrid(part(), limit=""), 1100, "limit not found in rank_params"),
         (hybrid(part(), limit="x"), 1100, "limit [x] is invalid"),
         (hybrid(part(), params="[1]"), 1100, "rank params are not a JSON object"),
-        (
-            {
-                **hybrid(part()),
-                "function_score": message(
-                    "schema.FunctionScore", functions=[function(k="60")]
-                ),
-            },
-            1100,
-            "rerank_builder: reranker name not specified",
-        ),
-        (
-            {
-                **hybrid(part()),
-                "function_score": message(
-                    "schema.FunctionScore", functions=[function(), function()]
-                ),
-            },
-            1100,
-            "rerank_builder: currently only supports one rerank function",
-        ),
         (
             hybrid(
                 message(
@@ -755,14 +712,9 @@ def test_a_ranker_may_come_as_a_function() -> None:
             "not support hybrid search with highlight now",
         ),
         (
-            hybrid(
-                message(
-                    "milvus.SearchRequest",
-                    function_score=message("schema.FunctionScore"),
-                )
-            ),
+            {**hybrid(part()), "function_chains": [{"name": "c"}]},
             3000,
-            "rerank functions in the searches of a hybrid one",
+            "function_chains in a hybrid search",
         ),
     ],
 )
