@@ -1,0 +1,1 @@
+"""Text to tokens: tokenizers, filters, and the analyzers they make."""
