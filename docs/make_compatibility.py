@@ -85,6 +85,9 @@ REMARKS = {
     "segments",
     "Query": "rows by `order_by_fields`; groups and aggregates, groups in ascending "
     "order of their keys",
+    "RunAnalyzer": "`grpc` tokenizers, file resources, jieba's `_extend_default_` and "
+    "lindera's `unidic` and `ipadic-neologd` are refused (3000); stop words of "
+    "Chinese, Arabic and Thai are another list than Milvus'",
     "Search": "returns `limit` rows where there are; iterators lose no row of equal "
     "score; `order_by_fields` orders the rows that are returned, after the offset; in "
     "JSON, bools come before numbers before texts; groups are those of the whole "

@@ -81,4 +81,4 @@ def test_missing_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("elanus.text.optional.import_module", missing)
     with pytest.raises(UnsupportedOperation, match=r"elanus\[text\]"):
-        analyzer_from('{"tokenizer": "icu", "filter": ["lowercase"]}')
+        analyzer_from('{"type": "thai", "stop_words": ["missing"]}')

@@ -29,6 +29,7 @@ from elanus.schema.schema import (
     StructSchema,
 )
 from elanus.schema.types import DataType
+from elanus.text.fields import check_text_fields
 
 Change = Callable[[CollectionDefinition], CollectionDefinition]
 
@@ -73,6 +74,7 @@ def add_field(core: Database, name: Named, field: FieldSchema) -> None:
 
     def change(old: CollectionDefinition) -> CollectionDefinition:
         added = check_added_field(field, old.schema, old.name, old.zone)
+        check_text_fields((added,), old.schema, old.name)
         return replace(old, schema=old.schema.with_field(added))
 
     alter(core, name, change)

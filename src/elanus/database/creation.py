@@ -15,6 +15,7 @@ from elanus.engine.definition import (
 from elanus.schema.check import check_schema
 from elanus.schema.schema import CollectionSchema
 from elanus.schema.zones import UTC, check_zone
+from elanus.text.fields import check_text_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,12 @@ class NewCollection:
 
         Raises:
             InvalidParameter, MissingParameter, FieldNameInvalid: a rule is broken.
+            UnsupportedOperation: an analyzer needs a library that is not installed.
         """
         zone = check_zone(self.properties.get(TIMEZONE, UTC))
-        return check_schema(self.schema, self.name, dynamic=self.dynamic, zone=zone)
+        schema = check_schema(self.schema, self.name, dynamic=self.dynamic, zone=zone)
+        check_text_fields(schema.fields, schema, self.name)
+        return schema
 
     def matches(
         self, definition: CollectionDefinition, schema: CollectionSchema

@@ -25,6 +25,7 @@ from elanus.service import (
     aliases,
     alterations,
     altered_index,
+    analyzers,
     collections,
     databases,
     flush,
@@ -40,6 +41,7 @@ from elanus.service import (
 from elanus.service import requests as r
 from elanus.service import requests_admin as rn
 from elanus.service import requests_alter as ra
+from elanus.service import requests_text as rt
 from elanus.service.core import Core
 from elanus.service.denials import check_permitted
 from elanus.service.pace import Pace
@@ -113,6 +115,7 @@ OPERATIONS: dict[type[Request], Operation] = {
     r.Search: search.search,
     r.HybridSearch: hybrid.hybrid_search,
     r.Query: query.query,
+    rt.RunAnalyzer: analyzers.run_analyzer,
     r.Flush: flush.flush,
     r.GetFlushState: flush.get_flush_state,
     r.FlushAll: flush.flush_all,

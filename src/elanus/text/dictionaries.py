@@ -11,15 +11,13 @@ from typing import Any
 from elanus.errors import InvalidParameter, UnsupportedOperation
 from elanus.text.analyzer import Filter
 
-_STEMMED = frozenset(
-    "arabic danish dutch english finnish french german greek hungarian italian "
-    "norwegian portuguese romanian russian spanish swedish tamil turkish".split()
+# Languages with a list of stop words in tantivy, and those that it only stems.
+_LISTS = (
+    *("danish", "dutch", "english", "finnish", "french", "german", "hungarian"),
+    *("italian", "norwegian", "portuguese", "russian", "spanish", "swedish"),
 )
-# Lists of stop words that tantivy has, and those of another library by its codes.
-_LISTS = frozenset(
-    "danish dutch english finnish french german hungarian italian norwegian portuguese "
-    "russian spanish swedish".split()
-)
+_STEMMED = (*_LISTS, "arabic", "greek", "romanian", "tamil", "turkish")
+# Languages whose list another library has, by its codes.
 _ISO_LISTS = {"arabic": "ar", "chinese": "zh", "thai": "th"}
 
 

@@ -6,14 +6,13 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-import regex
-
 from elanus.errors import InvalidParameter
 from elanus.text.analyzer import Filter
+from elanus.text.tokenizers import compiled
 
-_HAN = regex.compile(r"\p{Han}")
-_HAN_OR_ASCII = regex.compile(r"[\p{Han}A-Za-z0-9]")
-_SIGN_OR_BLANK = regex.compile(r"[\p{P}\s]")
+_HAN = r"\p{Han}"
+_HAN_OR_ASCII = r"[\p{Han}A-Za-z0-9]"
+_SIGN_OR_BLANK = r"[\p{P}\s]"
 # One token may take so long to match a pattern that looks back and forth.
 _PATTERN_S = 1.0
 
@@ -32,17 +31,17 @@ def alphanumonly(word: str) -> Sequence[str]:
 
 def cncharonly(word: str) -> Sequence[str]:
     """Only tokens with a Han character."""
-    return (word,) if _HAN.search(word) else ()
+    return (word,) if compiled(_HAN).search(word) else ()
 
 
 def cnalphanumonly(word: str) -> Sequence[str]:
     """Only tokens with a Han character, an ASCII letter or digit."""
-    return (word,) if _HAN_OR_ASCII.search(word) else ()
+    return (word,) if compiled(_HAN_OR_ASCII).search(word) else ()
 
 
 def removepunct(word: str) -> Sequence[str]:
     """Only tokens without a punctuation mark and without a blank."""
-    return () if _SIGN_OR_BLANK.search(word) else (word,)
+    return () if compiled(_SIGN_OR_BLANK).search(word) else (word,)
 
 
 def decimaldigit(word: str) -> Sequence[str]:
@@ -100,15 +99,15 @@ def pattern(parameters: dict[str, Any]) -> Filter:
     if not isinstance(expression, str):
         raise InvalidParameter("expr must be string")
     try:
-        compiled = regex.compile(expression, regex.VERSION0)
-    except regex.error as error:
+        found_by = compiled(expression)
+    except ValueError as error:
         raise InvalidParameter(
             f"regex expression invalid, expr:{expression}, err: {error}"
         ) from error
 
     def found(word: str) -> Sequence[str]:
         try:
-            return (word,) if compiled.search(word, timeout=_PATTERN_S) else ()
+            return (word,) if found_by.search(word, timeout=_PATTERN_S) else ()
         except TimeoutError:
             return (word,)
 

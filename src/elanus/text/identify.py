@@ -129,23 +129,74 @@ def _lingua(_: dict[str, Any]) -> Identifier:
 
 # By the codes of ISO 639-3, spelled as whatlang spells them.
 _ENGLISH_NAMES = {
-    code: name
-    for code, _, name in (
-        pair.partition(" ")
-        for pair in (
-            "epo Esperanto,eng English,rus Russian,cmn Mandarin,spa Spanish,"
-            "por Portuguese,ita Italian,ben Bengali,fra French,deu German,"
-            "ukr Ukrainian,kat Georgian,ara Arabic,hin Hindi,jpn Japanese,heb Hebrew,"
-            "yid Yiddish,pol Polish,amh Amharic,jav Javanese,kor Korean,nob Bokmal,"
-            "dan Danish,swe Swedish,fin Finnish,tur Turkish,nld Dutch,hun Hungarian,"
-            "ces Czech,ell Greek,bul Bulgarian,bel Belarusian,mar Marathi,kan Kannada,"
-            "ron Romanian,slv Slovene,hrv Croatian,srp Serbian,mkd Macedonian,"
-            "lit Lithuanian,lav Latvian,est Estonian,tam Tamil,vie Vietnamese,"
-            "urd Urdu,tha Thai,guj Gujarati,uzb Uzbek,pan Punjabi,aze Azerbaijani,"
-            "ind Indonesian,tel Telugu,pes Persian,mal Malayalam,ori Oriya,mya Burmese,"
-            "nep Nepali,sin Sinhalese,khm Khmer,tuk Turkmen,aka Akan,zul Zulu,"
-            "sna Shona,afr Afrikaans,lat Latin,slk Slovak,cat Catalan,tgl Tagalog,"
-            "hye Armenian,cym Welsh"
-        ).split(",")
-    )
+    "epo": "Esperanto",
+    "eng": "English",
+    "rus": "Russian",
+    "cmn": "Mandarin",
+    "spa": "Spanish",
+    "por": "Portuguese",
+    "ita": "Italian",
+    "ben": "Bengali",
+    "fra": "French",
+    "deu": "German",
+    "ukr": "Ukrainian",
+    "kat": "Georgian",
+    "ara": "Arabic",
+    "hin": "Hindi",
+    "jpn": "Japanese",
+    "heb": "Hebrew",
+    "yid": "Yiddish",
+    "pol": "Polish",
+    "amh": "Amharic",
+    "jav": "Javanese",
+    "kor": "Korean",
+    "nob": "Bokmal",
+    "dan": "Danish",
+    "swe": "Swedish",
+    "fin": "Finnish",
+    "tur": "Turkish",
+    "nld": "Dutch",
+    "hun": "Hungarian",
+    "ces": "Czech",
+    "ell": "Greek",
+    "bul": "Bulgarian",
+    "bel": "Belarusian",
+    "mar": "Marathi",
+    "kan": "Kannada",
+    "ron": "Romanian",
+    "slv": "Slovene",
+    "hrv": "Croatian",
+    "srp": "Serbian",
+    "mkd": "Macedonian",
+    "lit": "Lithuanian",
+    "lav": "Latvian",
+    "est": "Estonian",
+    "tam": "Tamil",
+    "vie": "Vietnamese",
+    "urd": "Urdu",
+    "tha": "Thai",
+    "guj": "Gujarati",
+    "uzb": "Uzbek",
+    "pan": "Punjabi",
+    "aze": "Azerbaijani",
+    "ind": "Indonesian",
+    "tel": "Telugu",
+    "pes": "Persian",
+    "mal": "Malayalam",
+    "ori": "Oriya",
+    "mya": "Burmese",
+    "nep": "Nepali",
+    "sin": "Sinhalese",
+    "khm": "Khmer",
+    "tuk": "Turkmen",
+    "aka": "Akan",
+    "zul": "Zulu",
+    "sna": "Shona",
+    "afr": "Afrikaans",
+    "lat": "Latin",
+    "slk": "Slovak",
+    "cat": "Catalan",
+    "tgl": "Tagalog",
+    "hye": "Armenian",
+    "cym": "Welsh",
 }

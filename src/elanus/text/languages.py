@@ -82,19 +82,22 @@ def _dictionary_option(parameters: dict[str, Any]) -> tuple[list[str], bool]:
     return words, _DEFAULT_DICTIONARY in entries
 
 
-@cache
-def _default_dictionary() -> Any:
+def _jieba() -> Any:
     import rjieba
 
-    return rjieba.Jieba()
+    return rjieba
+
+
+@cache
+def _default_dictionary() -> Any:
+    return _jieba().Jieba()
 
 
 def _dictionary(words: tuple[str, ...], has_default: bool) -> Any:
-    import rjieba
-
     if has_default and not words:
         return _default_dictionary()
-    dictionary = rjieba.Jieba() if has_default else rjieba.Jieba.empty()
+    made = _jieba().Jieba
+    dictionary = made() if has_default else made.empty()
     for word in words:
         dictionary.add_word(word, dictionary.suggest_freq(word), "")
     return dictionary

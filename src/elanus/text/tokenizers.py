@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
-
-import regex
 
 from elanus.errors import InvalidParameter
 from elanus.text.analyzer import Token
+
+
+@cache
+def compiled(pattern: str) -> Any:
+    """A pattern that may ask for properties of Unicode.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    import regex  # takes long to import, and few collections have text
+
+    try:
+        return regex.compile(pattern, regex.VERSION0)
+    except regex.error as error:
+        raise ValueError(str(error)) from error
 
 
 class PatternTokenizer:
@@ -23,16 +37,17 @@ class PatternTokenizer:
     counts = True
 
     def __init__(
-        self, pattern: regex.Pattern[str], ascii_pattern: re.Pattern[str] | None = None
+        self, pattern: str, ascii_pattern: re.Pattern[str] | None = None
     ) -> None:
-        self._pattern = pattern
+        self._pattern = compiled(pattern)
         self._ascii_pattern = ascii_pattern
 
     def words(self, text: str) -> list[str]:
         """The texts of the tokens."""
         if self._ascii_pattern is not None and text.isascii():
             return self._ascii_pattern.findall(text)
-        return self._pattern.findall(text)
+        words: list[str] = self._pattern.findall(text)
+        return words
 
     def tokens(self, text: str) -> list[Token]:
         """The tokens with their places."""
@@ -42,9 +57,9 @@ class PatternTokenizer:
 
 # What Rust calls alphanumeric, in which Milvus' tokenizer is written: unlike \w it has
 # the vowel signs of Indic scripts, and no underscore.
-_ALPHANUMERICS = regex.compile(r"[\p{Alphabetic}\p{N}]+")
+_ALPHANUMERICS = r"[\p{Alphabetic}\p{N}]+"
 _ASCII_ALPHANUMERICS = re.compile(r"[0-9A-Za-z]+")
-_NO_BLANKS = regex.compile(r"[^ \t\n\f\r]+")
+_NO_BLANKS = r"[^ \t\n\f\r]+"
 
 
 def standard() -> PatternTokenizer:
@@ -84,14 +99,14 @@ def char_group(parameters: dict[str, Any]) -> PatternTokenizer:
         if not isinstance(delimiter, str):
             raise InvalidParameter("char_group tokenizer delimiter must be string")
         if len(delimiter) == 1:
-            classes.append(regex.escape(delimiter, special_only=False))
+            classes.append(re.escape(delimiter))
         elif delimiter in _CLASSES:
             classes.append(_CLASSES[delimiter])
         else:
             raise InvalidParameter(
                 f"unknown char_group tokenizer delimiter: {delimiter}"
             )
-    return PatternTokenizer(regex.compile(f"[^{''.join(classes)}]+"))
+    return PatternTokenizer(f"[^{''.join(classes)}]+")
 
 
 def characters_of_utf16(text: str, offsets: Sequence[int]) -> Iterable[int]:

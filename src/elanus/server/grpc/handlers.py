@@ -14,6 +14,7 @@ from typing import Any
 from elanus.server.grpc import admin_messages as admin
 from elanus.server.grpc import decode as d
 from elanus.server.grpc import decode_alter, decode_hybrid, decode_search, encode
+from elanus.server.grpc import text_messages as text
 from elanus.server.grpc.apart import parse_apart
 from elanus.server.grpc.messages import METHODS, Message
 from elanus.service import requests as r
@@ -146,6 +147,8 @@ HANDLERS: dict[str, Handler] = {
     "Search": Handler(decode_search.search, encode.search, Lane.READ),
     "HybridSearch": Handler(decode_hybrid.hybrid_search, encode.search, Lane.READ),
     "Query": Handler(decode_search.query, encode.query, Lane.READ),
+    # analyzers
+    "RunAnalyzer": Handler(text.run_analyzer, text.analyzed),
     # flush, compaction, segments
     "Flush": Handler(d.flush, encode.flushed),
     "GetFlushState": Handler(d.get_flush_state, encode.flushed_flag),
