@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from elanus.config import Settings
-    from elanus.embedded.collection import Collection, Snapshot
+    from elanus.embedded.collection import Collection
     from elanus.embedded.database import Database, open
     from elanus.embedded.hybrid import SubSearch
     from elanus.embedded.lite import install
     from elanus.embedded.milvus import AsyncMilvusClient, MilvusClient
+    from elanus.embedded.reader import Snapshot
+    from elanus.engine.read.explanation import Explanation
     from elanus.engine.read.fusion_plan import RRF, Weighted
     from elanus.errors import ElanusError
     from elanus.schema.schema import CollectionSchema, FieldSchema
@@ -29,11 +31,12 @@ _HOMES = {
     "DataType": "elanus.schema.types",
     "Database": "elanus.embedded.database",
     "ElanusError": "elanus.errors",
+    "Explanation": "elanus.engine.read.explanation",
     "FieldSchema": "elanus.schema.schema",
     "MilvusClient": "elanus.embedded.milvus",
     "RRF": "elanus.engine.read.fusion_plan",
     "Settings": "elanus.config",
-    "Snapshot": "elanus.embedded.collection",
+    "Snapshot": "elanus.embedded.reader",
     "SubSearch": "elanus.embedded.hybrid",
     "Weighted": "elanus.engine.read.fusion_plan",
     "install": "elanus.embedded.lite",
@@ -48,6 +51,7 @@ __all__ = [
     "Database",
     "RRF",
     "ElanusError",
+    "Explanation",
     "FieldSchema",
     "MilvusClient",
     "Settings",

@@ -373,16 +373,16 @@ def test_indexes_are_described(docs: Collection) -> None:
     assert (entry["state"], entry["reason"]) == ("Finished", "")
     assert (entry["indexed_rows"], entry["pending_rows"]) == (200, 0)
     assert docs.describe_index("other") == []
-    (step,) = docs.explain(VECTORS[0], limit=3)
-    assert (step["rows"], step["allowed"], step["sealed"]) == (200, 200, True)
-    assert step["strategy"].startswith("index")
-    (step,) = docs.explain(VECTORS[0], filter="id == 3")
-    assert step["allowed"] == 1
-    assert step["strategy"].startswith("exact")
+    (step,) = docs.explain.search(VECTORS[0], limit=3).segments
+    assert (step.rows, step.visible, step.is_sealed) == (200, 200, True)
+    assert step.search is not None and step.search.strategy == "index"
+    (step,) = docs.explain.search(VECTORS[0], filter="id == 3").segments
+    assert step.filter is not None and step.filter.matching == 1
+    assert step.search is not None and step.search.strategy == "exact"
     docs.drop_index("mine")
     assert docs.describe_index() == []
-    (step,) = docs.explain(VECTORS[0])
-    assert step["strategy"].startswith("exact")
+    (step,) = docs.explain.search(VECTORS[0]).segments
+    assert step.search is not None and step.search.strategy == "exact"
 
 
 def test_statistics(db: elanus.Database, docs: Collection) -> None:

@@ -220,7 +220,7 @@ def test_nothing_works_on_a_closed_database(tmp_path: Path) -> None:
         lambda: list(snapshot.iterate()),
         lambda: docs.search([1, 2, 3, 4]),
         lambda: docs.get(1),
-        lambda: docs.explain([1, 2, 3, 4]),
+        lambda: docs.explain.search([1, 2, 3, 4]),
         lambda: fill(docs, 50, 1, "b"),
         lambda: docs.upsert({"id": [1], "vector": vectors(1)}),
         lambda: docs.delete(1),

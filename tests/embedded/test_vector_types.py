@@ -205,8 +205,8 @@ def test_a_whole_life(tmp_path: Path, kind: Kind, nullable: bool) -> None:
     assert (index["state"], index["indexed_rows"]) == ("Finished", len(life.rows))
     life.check()
     if (kind.index_type, kind.dtype) != ("AUTOINDEX", DataType.BINARY_VECTOR):
-        (step,) = life.docs.explain(life.example(), limit=2)
-        assert step["strategy"].startswith("index")
+        (step,) = life.docs.explain.search(life.example(), limit=2).segments
+        assert step.search is not None and step.search.strategy == "index"
     life.reopen()
     life.check()
     life.db.close()

@@ -19,7 +19,8 @@ import pytest
 
 import elanus
 from elanus.app import World
-from elanus.embedded.collection import Collection, Reader, Snapshot
+from elanus.embedded.collection import Collection
+from elanus.embedded.reader import Reader, Snapshot
 from elanus.errors import RequestError
 from elanus.schema.types import DataType
 from model.oracle import (

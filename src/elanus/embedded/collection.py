@@ -1,9 +1,12 @@
-"""A collection in your own process: NumPy, pandas or Arrow in, Arrow tables out."""
+"""A collection in your own process: NumPy, pandas or Arrow in, Arrow tables out.
+
+Reading it is in :mod:`elanus.embedded.reader`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypedDict, Unpack
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,287 +15,18 @@ from elanus.database.alteration import add_field, drop_field, drop_struct
 from elanus.database.database import Database as Core
 from elanus.database.lifetimes import set_ttl, set_ttl_field, set_zone
 from elanus.distance.metrics import Metric
-from elanus.embedded.hybrid import (
-    HybridOptions,
-    SubSearch,
-    check_queries,
-    grouped,
-    plan_hybrid,
-)
-from elanus.embedded.rows import columns_from, queries_from
-from elanus.embedded.tables import hits_table
+from elanus.embedded.reader import Reader, Snapshot
+from elanus.embedded.rows import columns_from
 from elanus.engine.collection import Collection as Engine
 from elanus.engine.definition import DEFAULT_PARTITION, IndexDefinition
-from elanus.engine.read.fusion import fuse
-from elanus.engine.read.fusion_plan import RRF, Ranker
-from elanus.engine.read.plan import (
-    QueryRequest,
-    SearchRequest,
-    outputs_of,
-    vector_field,
-)
-from elanus.engine.version import Version
+from elanus.engine.read.plan import vector_field
 from elanus.engine.write.array_ops import FieldOp
-from elanus.errors import ClosedError, InvalidParameter
+from elanus.errors import InvalidParameter
 from elanus.index.registry import index_kind_for
-from elanus.schema.schema import CollectionSchema, FieldSchema
+from elanus.schema.schema import FieldSchema
 from elanus.service.index_rules import vector_index
 
 Progress = Callable[[float], None]
-
-
-class QueryOptions(TypedDict, total=False):
-    """Further choices of a query.
-
-    Attributes:
-        offset: rows to skip; only together with a limit.
-        partitions: names of the partitions to read; all when not given.
-        filter_params: values of ``{name}`` templates in the filter.
-        order_by: fields to put the rows in order by, with direction and place of nulls:
-            ``"price:asc,rating:desc:nulls_first"``. Of a search, the rows found, which
-            may be told to be ordered by keys of JSON fields too.
-    """
-
-    offset: int
-    partitions: Sequence[str]
-    filter_params: Mapping[str, Any]
-    order_by: str
-
-
-class SearchOptions(QueryOptions, total=False):
-    """Further choices of a search.
-
-    Attributes:
-        field: the vector field, where there are several.
-        metric: checked against the field's.
-        group_by: fields whose values make groups, or one place in a JSON field such as
-            ``info["author"]``, or one dynamic key. Limit and offset count groups then,
-            which come in the order of their nearest rows; nulls are a group, too.
-        group_size: rows of each group, the nearest, 1 to 10; 1 when not given.
-        strict_group_size: whether groups are filled up. Otherwise what is farther than
-            the nearest row of the last group is left out.
-    """
-
-    field: str
-    metric: str
-    group_by: str | Sequence[str]
-    group_size: int
-    strict_group_size: bool
-
-
-class Reader:
-    """The reading half: on a collection as it is now, or on a snapshot of it."""
-
-    def __init__(self, core: Core, engine: Engine, version: Version | None) -> None:
-        self._core = core
-        self._engine = engine
-        self._pinned = version
-
-    @property
-    def name(self) -> str:
-        """The collection's name."""
-        return self._engine.definition.name
-
-    @property
-    def schema(self) -> CollectionSchema:
-        """The collection's fields, ``$meta`` included where it is dynamic."""
-        return self._engine.schema
-
-    def _version(self) -> Version:
-        if self._pinned is None:
-            return self._engine.pin()
-        if self._core.is_closed:
-            raise ClosedError("the database")
-        return self._pinned
-
-    def search(
-        self,
-        query: Any,
-        *,
-        limit: int = 10,
-        filter: str = "",
-        output_fields: Sequence[str] = (),
-        params: Mapping[str, Any] | None = None,
-        **options: Unpack[SearchOptions],
-    ) -> pa.Table:
-        """The rows nearest to each query vector.
-
-        Args:
-            query: (dim,) or (nq, dim), anything NumPy takes as numbers; for bits also
-                ``bytes``, for sparse vectors a dict of value by index; or a list of
-                these.
-            limit: rows per query, 1 to 16384. A query that has ``limit`` matching rows
-                gets ``limit`` rows.
-            filter: an expression such as ``"topic in [3, 7]"``.
-            output_fields: fields to return; ``"*"`` for all.
-            params: search parameters of the index, such as ``{"ef": 64}``; a floor.
-            options: see :class:`SearchOptions`.
-
-        Returns:
-            One row per hit: ``query`` (position of the query, int32), the primary key,
-            ``score`` (float32, the metric's own sign), and the output fields. Nearest
-            first within each query, equal scores by ascending key. Where a field is
-            called ``query`` or ``score``, ours are ``$query`` and ``$score``.
-
-        Raises:
-            InvalidParameter, QueryPlanError: the message says what to change.
-            CorruptionError: a column file is damaged; the message names it.
-        """
-        request = _search_request(
-            options,
-            limit=limit,
-            filter=filter,
-            output_fields=_names(output_fields) if output_fields else (),
-            params=params,
-        )
-        plan = self._engine.plan_search(request)
-        queries = queries_from(plan.asked, query)
-        check_queries(queries)
-        hits = self._engine.search(self._version(), plan, queries)
-        return hits_table(hits, self.schema.primary.name, plan.outputs)
-
-    def hybrid_search(
-        self,
-        searches: Sequence[SubSearch],
-        *,
-        ranker: Ranker | None = None,
-        limit: int = 10,
-        output_fields: Sequence[str] = (),
-        **options: Unpack[HybridOptions],
-    ) -> pa.Table:
-        """The rows that several searches together place best.
-
-        Args:
-            searches: each on a vector field, perhaps the same, for as many queries.
-            ranker: :class:`RRF` or :class:`Weighted`; ``RRF()`` when not given.
-            options: see :class:`HybridOptions`.
-
-        Returns:
-            As of :meth:`search`; ``score`` is the ranker's.
-
-        Raises:
-            InvalidParameter, QueryPlanError: the message says what to change.
-            CorruptionError: a column file is damaged; the message names it.
-        """
-        plan, queries = plan_hybrid(
-            self._engine, searches, ranker or RRF(), limit, options
-        )
-        outputs = outputs_of(self.schema, tuple(_names(output_fields)))
-        version = self._version()
-        found = [
-            self._engine.search(version, path, vectors)
-            for path, vectors in zip(plan.paths, queries, strict=True)
-        ]
-        hits = fuse(version, plan, found)
-        return hits_table(hits, self.schema.primary.name, outputs)
-
-    def query(
-        self,
-        filter: str = "",
-        *,
-        output_fields: Sequence[str] = (),
-        limit: int | None = None,
-        **options: Unpack[QueryOptions],
-    ) -> pa.Table:
-        """The rows that match a filter, ascending by primary key if not told otherwise.
-
-        Args:
-            options: see :class:`QueryOptions`.
-
-        Raises:
-            InvalidParameter, QueryPlanError, CorruptionError.
-        """
-        request = QueryRequest(
-            filter=filter, limit=limit, output_fields=_names(output_fields), **options
-        )
-        return self._engine.query(self._version(), request)
-
-    def get(
-        self,
-        ids: Any,
-        *,
-        output_fields: Sequence[str] = ("*",),
-        partitions: Sequence[str] | None = None,
-    ) -> pa.Table:
-        """The rows of these primary keys, ascending; missing ones are skipped.
-
-        Raises:
-            InvalidParameter: the keys are not of the primary key's type.
-        """
-        request = QueryRequest(
-            output_fields=_names(output_fields), partitions=partitions
-        )
-        keys = [ids] if isinstance(ids, int | str | np.integer) else ids
-        return self._engine.get(self._version(), keys, request)
-
-    def count(self, filter: str = "", **options: Unpack[QueryOptions]) -> int:
-        """How many rows match; exact, and rows of a repeated key count each.
-
-        Raises:
-            InvalidParameter, QueryPlanError, CorruptionError.
-        """
-        request = QueryRequest(filter=filter, **options)
-        return self._engine.count(self._version(), request)
-
-    def iterate(
-        self,
-        filter: str = "",
-        *,
-        batch_size: int = 1000,
-        output_fields: Sequence[str] = ("*",),
-        **options: Unpack[QueryOptions],
-    ) -> Iterator[pa.Table]:
-        """All matching rows as of now, in tables of up to ``batch_size`` rows.
-
-        Memory stays bounded by the batch, and writes meanwhile change nothing.
-
-        Raises:
-            InvalidParameter, QueryPlanError, CorruptionError.
-        """
-        request = QueryRequest(
-            filter=filter, output_fields=_names(output_fields), **options
-        )
-        return self._engine.iterate(self._version(), request, batch_size)
-
-    def explain(
-        self,
-        query: Any,
-        *,
-        limit: int = 10,
-        filter: str = "",
-        params: Mapping[str, Any] | None = None,
-        **options: Unpack[SearchOptions],
-    ) -> list[dict[str, Any]]:
-        """How a search was done in each segment: strategy, numbers and reason."""
-        request = _search_request(options, limit=limit, filter=filter, params=params)
-        plan = self._engine.plan_search(request)
-        queries = queries_from(plan.asked, query)
-        hits = self._engine.search(self._version(), plan, queries)
-        return [
-            {
-                "segment": trace.view.segment.id,
-                "sealed": trace.view.segment.is_sealed,
-                "rows": trace.view.n_rows,
-                "allowed": trace.allowed,
-                "strategy": "none" if trace.strategy is None else str(trace.strategy),
-            }
-            for trace in hits.traces
-        ]
-
-    def __len__(self) -> int:
-        return self.count()
-
-
-class Snapshot(Reader):
-    """A collection as it was when the snapshot was taken; costs nothing to hold.
-
-    Files that it needs stay on disk until it is let go.
-    """
-
-    @property
-    def ts(self) -> int:
-        """The hybrid timestamp it shows."""
-        return self._version().ts
 
 
 class Collection(Reader):
@@ -561,12 +295,6 @@ class Collection(Reader):
         return f"<elanus.Collection {self.name!r}>"
 
 
-def _search_request(options: SearchOptions, **named: Any) -> SearchRequest:
-    rest: dict[str, Any] = dict(options)
-    group = grouped(rest)
-    return SearchRequest(**named, **rest, group=group)
-
-
 def _field_op(field: str, name: str) -> FieldOp:
     try:
         return FieldOp[name]
@@ -581,9 +309,3 @@ def _field_op(field: str, name: str) -> FieldOp:
 
 def _silent(share: float) -> None:
     return None
-
-
-def _names(names: Any) -> Sequence[str]:
-    if isinstance(names, str):
-        return (names,)
-    return tuple(names)

@@ -30,6 +30,7 @@ from elanus.engine.read.plan import (
 )
 from elanus.engine.read.query import Rows, count, iterate, matching, query
 from elanus.engine.read.ranking import Ranking, rank_all
+from elanus.engine.read.recorder import Recorder
 from elanus.engine.read.search import SearchHits, search
 from elanus.engine.shard import LocalShard, Outcome
 from elanus.engine.version import Version
@@ -282,7 +283,11 @@ class Collection:
         return plan
 
     def search(
-        self, version: Version, plan: SearchPlan, queries: VectorRows
+        self,
+        version: Version,
+        plan: SearchPlan,
+        queries: VectorRows,
+        recorder: Recorder | None = None,
     ) -> SearchHits:
         """Run a search; queries as :func:`elanus.engine.read.search.search` has it.
 
@@ -291,21 +296,25 @@ class Collection:
         """
         rng = self._rng_for(plan.predicate)
         if plan.group is not None:
-            return search_groups(version, plan, queries, rng)
+            return search_groups(version, plan, queries, rng, recorder)
         if plan.boosts is not None:
             asked = [function.predicate for function in plan.boosts.functions]
             rng = self._rng_for(plan.predicate, *asked)
-            return search_boosted(version, plan, queries, rng)
-        return search(version, plan, queries, rng)
+            return search_boosted(version, plan, queries, rng, recorder)
+        return search(version, plan, queries, rng, recorder)
 
-    def query(self, version: Version, request: QueryRequest) -> pa.Table:
+    def query(
+        self, version: Version, request: QueryRequest, recorder: Recorder | None = None
+    ) -> pa.Table:
         """Rows by filter, in the order asked for, else ascending by primary key.
 
         Raises:
             InvalidParameter, QueryPlanError, CorruptionError.
         """
         plan = plan_query(self._definition, request)
-        return query(version, plan, self._rng_for(plan.predicate))
+        if recorder is not None:
+            recorder.planned(version, plan)
+        return query(version, plan, self._rng_for(plan.predicate), recorder)
 
     def rank(self, version: Version, plan: SearchPlan, query: VectorRows) -> Ranking:
         """Every row that a search could return, nearest first, for one query.
@@ -323,16 +332,22 @@ class Collection:
         """
         return plan_query(self._definition, request)
 
-    def rows(self, version: Version, plan: QueryPlan) -> Rows:
+    def rows(
+        self, version: Version, plan: QueryPlan, recorder: Recorder | None = None
+    ) -> Rows:
         """Which rows a query returns, in its order.
 
         Raises:
             CorruptionError: a column file is damaged; the message names it.
         """
-        return matching(version, plan, self._rng_for(plan.predicate))
+        return matching(version, plan, self._rng_for(plan.predicate), recorder)
 
     def element_rows(
-        self, version: Version, plan: QueryPlan, after: Place | None
+        self,
+        version: Version,
+        plan: QueryPlan,
+        after: Place | None,
+        recorder: Recorder | None = None,
     ) -> ElementRows:
         """Which rows and elements a query with an element filter returns.
 
@@ -342,7 +357,8 @@ class Collection:
         Raises:
             CorruptionError: a column file is damaged; the message names it.
         """
-        return matching_elements(version, plan, self._rng_for(plan.predicate), after)
+        rng = self._rng_for(plan.predicate)
+        return matching_elements(version, plan, rng, after, recorder)
 
     def get(self, version: Version, keys: Any, request: QueryRequest) -> pa.Table:
         """Rows of these primary keys, ascending; missing ones are skipped.
@@ -361,16 +377,19 @@ class Collection:
         )
         return query(version, plan, self._rng_for(plan.predicate))
 
-    def count(self, version: Version, request: QueryRequest) -> int:
+    def count(
+        self, version: Version, request: QueryRequest, recorder: Recorder | None = None
+    ) -> int:
         """How many rows match.
 
         Raises:
             InvalidParameter, QueryPlanError, CorruptionError.
         """
         plan = plan_query(self._definition, request)
-        return count(
-            version, plan.predicate, plan.partitions, self._rng_for(plan.predicate)
-        )
+        if recorder is not None:
+            recorder.planned(version, plan)
+        rng = self._rng_for(plan.predicate)
+        return count(version, plan.predicate, plan.partitions, rng, recorder)
 
     def iterate(
         self, version: Version, request: QueryRequest, batch_rows: int

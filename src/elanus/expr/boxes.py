@@ -40,6 +40,10 @@ class Boxes:
         """The boxes of the first rows."""
         return Boxes(self.bounds[:n_rows], self.is_point[:n_rows])
 
+    def part(self, start: int, end: int) -> Boxes:
+        """The boxes of rows from ``start`` up to ``end``."""
+        return Boxes(self.bounds[start:end], self.is_point[start:end])
+
     def take(self, rows: npt.NDArray[np.int64]) -> Boxes:
         """The boxes of some rows, in that order."""
         return Boxes(self.bounds[rows], self.is_point[rows])

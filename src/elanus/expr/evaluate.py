@@ -48,6 +48,7 @@ from elanus.expr.narrow import (
     rows_left,
 )
 from elanus.expr.source import ColumnSource, Numbers, Strings, read
+from elanus.schema.arrays import scalar_of_text
 from elanus.schema.types import DataType
 
 _NUMPY_RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -147,7 +148,7 @@ def _compare(condition: p.Compare, source: ColumnSource) -> Mask:
 def _relation(values: Numbers | Strings, op: str, value: p.Value) -> Mask:
     """``values op value``; Python integers of any size compare exactly."""
     if isinstance(values, Strings):
-        scalar = pa.scalar(value, values.values.type)
+        scalar = scalar_of_text(value, values.values.type)
         return mask_from_arrow(_ARROW_RELATIONS[op](values.values, scalar))
     if values.values.dtype == np.float32:
         value = np.float32(value)

@@ -27,6 +27,27 @@ def may_match(predicate: p.Predicate, ranges: Ranges) -> bool:
     return _possible(predicate.condition, ranges).true
 
 
+def values_of(condition: p.Condition, field_id: int) -> frozenset[Any] | None:
+    """The values that a column of whole numbers or strings has in rows that match.
+
+    ``None`` when it may have any.
+    """
+    if isinstance(condition, (p.And, p.Or)):
+        parts = [values_of(part, field_id) for part in condition.parts]
+        known = [values for values in parts if values is not None]
+        if isinstance(condition, p.Or):
+            return frozenset().union(*known) if len(known) == len(parts) else None
+        return frozenset.intersection(*known) if known else None
+    if not isinstance(condition, (p.Compare, p.InList)):
+        return None
+    operand = condition.operand
+    if not isinstance(operand, p.Column) or operand.field_id != field_id:
+        return None
+    if isinstance(condition, p.InList):
+        return frozenset(condition.values)
+    return frozenset((condition.value,)) if condition.op == "==" else None
+
+
 def _possible(condition: p.Condition, ranges: Ranges) -> _Possible:
     if isinstance(condition, p.Always):
         return _Possible(condition.value, not condition.value)

@@ -20,6 +20,7 @@ from elanus.segment.deletes import HiddenRows, Mask
 from elanus.segment.keys import Keys
 
 Ranges = dict[int, tuple[object, object, int]]
+Spans = tuple[tuple[int, int], ...]
 
 
 class Segment(Protocol):
@@ -73,6 +74,12 @@ class Segment(Protocol):
 
     def in_partitions(self, partitions: frozenset[int], n_rows: int) -> Mask | None:
         """Rows of these partitions; ``None`` when that is all of them."""
+
+    def spans(self, partitions: frozenset[int]) -> Spans | None:
+        """First and past-the-last offsets that rows of these partitions lie between.
+
+        ``None`` when they may lie anywhere.
+        """
 
     def partition_at(self, offsets: Offsets) -> npt.NDArray[np.int64]:
         """The partition id of the rows at ``offsets``."""

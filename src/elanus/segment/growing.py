@@ -25,7 +25,7 @@ from elanus.schema.columns import (
 )
 from elanus.schema.schema import CollectionSchema
 from elanus.schema.vectors import VectorColumn
-from elanus.segment.base import Ranges
+from elanus.segment.base import Ranges, Spans
 from elanus.segment.decoded import DecodedBoxes, DecodedPaths
 from elanus.segment.deletes import HiddenRows, Mask
 from elanus.segment.growing_vectors import GrowingVectors
@@ -207,6 +207,10 @@ class GrowingSegment:
         if self._partitions_seen <= partitions:
             return None
         return np.isin(self._partitions[:n_rows], np.array(sorted(partitions)))
+
+    def spans(self, partitions: frozenset[int]) -> Spans | None:
+        """See :class:`elanus.segment.base.Segment`."""
+        return () if self._partitions_seen.isdisjoint(partitions) else None
 
     def partition_at(self, offsets: Offsets) -> npt.NDArray[np.int64]:
         """See :class:`elanus.segment.base.Segment`."""

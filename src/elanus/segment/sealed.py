@@ -18,7 +18,7 @@ from elanus.schema.columns import Column, Offsets, absent, column_name
 from elanus.schema.schema import CollectionSchema
 from elanus.schema.vectors import VectorColumn, single_vectors, vectors_from_arrow
 from elanus.segment.attached import AttachedIndex
-from elanus.segment.base import Ranges
+from elanus.segment.base import Ranges, Spans
 from elanus.segment.decoded import DecodedBoxes, DecodedPaths
 from elanus.segment.deletes import HiddenRows, Mask
 from elanus.segment.files import TS_COLUMN, SegmentMeta, vector_file
@@ -144,6 +144,19 @@ class SealedSegment:
             if partition in partitions:
                 mask[start:end] = True
         return mask
+
+    def spans(self, partitions: frozenset[int]) -> Spans | None:
+        """See :class:`elanus.segment.base.Segment`."""
+        known = self.meta.partitions
+        if known.keys() <= partitions:
+            return None
+        found = sorted(known[p] for p in partitions if p in known)
+        joined: list[tuple[int, int]] = []
+        for start, end in found:
+            if joined and joined[-1][1] == start:
+                start, _ = joined.pop()
+            joined.append((start, end))
+        return tuple(joined)
 
     def partition_at(self, offsets: Offsets) -> npt.NDArray[np.int64]:
         """See :class:`elanus.segment.base.Segment`."""

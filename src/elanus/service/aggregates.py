@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
+from elanus.engine.collection import Collection
 from elanus.engine.read.aggregate import (
     AggregatePlan,
     Output,
@@ -16,6 +17,7 @@ from elanus.engine.read.aggregate import (
 )
 from elanus.engine.read.order import Ordered, SortKey, parse_order
 from elanus.engine.read.plan import QueryRequest
+from elanus.engine.read.recorder import Recorder
 from elanus.engine.version import Version
 from elanus.errors import InvalidParameter, UnsupportedOperation
 from elanus.schema.arrays import array_of
@@ -34,17 +36,22 @@ def asks_for_aggregates(request: Query) -> bool:
     return grouped or any(map(is_aggregate, request.output_fields))
 
 
-def aggregates(
-    core: Core,
-    request: Query,
-    version: Version,
-    bound: QueryRequest,
-    times: TimeForm,
-) -> QueryReply:
-    """Compute what a query asks of the rows that match its filter.
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What is read for aggregates.
 
-    Args:
+    Attributes:
         times: how points in time are told.
+    """
+
+    version: Version
+    bound: QueryRequest
+    times: TimeForm
+    recorder: Recorder | None = None
+
+
+def aggregates(core: Core, request: Query, read: Read) -> QueryReply:
+    """Compute what a query asks of the rows that match its filter.
 
     Raises:
         InvalidParameter, AggregateMismatch: the request does not fit the collection.
@@ -59,22 +66,32 @@ def aggregates(
     plan = replace(plan, order=_order(schema, request.options.order_by_fields, plan))
     if _is_count(request):
         plan = replace(plan, outputs=(replace(plan.outputs[0], name=COUNT),))
-        columns = [_count(core, request, version, bound)]
+        columns = [_count(core, request, read)]
     else:
-        everything = collection.plan_query(bound)
-        rows = collection.rows(version, replace(everything, limit=None, offset=0))
-        columns = aggregated(version, rows, plan)
-        if bound.limit is not None:
-            columns = [column.slice(bound.offset, bound.limit) for column in columns]
+        columns = _grouped(collection, read, plan)
     return QueryReply(
         collection=request.collection,
         primary_name=schema.primary.name,
         columns=tuple(
-            as_told(column, times) for column in map(_column, plan.outputs, columns)
+            as_told(column, read.times)
+            for column in map(_column, plan.outputs, columns)
         ),
         output_fields=tuple(output.name for output in plan.outputs),
-        session_ts=session_ts(core, version),
+        session_ts=session_ts(core, read.version),
     )
+
+
+def _grouped(collection: Collection, read: Read, plan: AggregatePlan) -> list[pa.Array]:
+    version, bound, recorder = read.version, read.bound, read.recorder
+    everything = replace(collection.plan_query(bound), limit=None, offset=0)
+    if recorder is not None:
+        recorder.planned(version, everything)
+    columns = aggregated(version, collection.rows(version, everything, recorder), plan)
+    if recorder is not None:
+        recorder.step("aggregate")
+    if bound.limit is None:
+        return columns
+    return [column.slice(bound.offset, bound.limit) for column in columns]
 
 
 def _is_count(request: Query) -> bool:
@@ -83,12 +100,10 @@ def _is_count(request: Query) -> bool:
     return names == [COUNT] and not request.options.group_by_fields
 
 
-def _count(
-    core: Core, request: Query, version: Version, bound: QueryRequest
-) -> pa.Array:
-    if bound.limit is not None:
+def _count(core: Core, request: Query, read: Read) -> pa.Array:
+    if read.bound.limit is not None:
         raise InvalidParameter("count entities with pagination is not allowed")
-    found = core.collection(request).count(version, bound)
+    found = core.collection(request).count(read.version, read.bound, read.recorder)
     return array_of(np.array([found], np.int64))
 
 

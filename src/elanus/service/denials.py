@@ -5,12 +5,13 @@ from __future__ import annotations
 from elanus.errors import AccessDisabled
 from elanus.service import requests as r
 from elanus.service.core import Core
+from elanus.service.requests_explain import Explain
 
 _PREFIX = "database.force.deny."
 _EVERY_DDL = f"{_PREFIX}ddl"
 _KINDS: dict[str, tuple[type[r.Request], ...]] = {
     "writing": (r.Insert, r.Upsert, r.Delete),
-    "reading": (r.Search, r.HybridSearch, r.Query),
+    "reading": (r.Search, r.HybridSearch, r.Query, Explain),
     "collectionDDL": (
         r.CreateCollection,
         r.DropCollection,

@@ -28,6 +28,7 @@ from elanus.service import (
     analyzers,
     collections,
     databases,
+    explain,
     flush,
     functions,
     hybrid,
@@ -41,6 +42,7 @@ from elanus.service import (
 from elanus.service import requests as r
 from elanus.service import requests_admin as rn
 from elanus.service import requests_alter as ra
+from elanus.service import requests_explain as rx
 from elanus.service import requests_text as rt
 from elanus.service.core import Core
 from elanus.service.denials import check_permitted
@@ -127,6 +129,7 @@ OPERATIONS: dict[type[Request], Operation] = {
     rn.GetCompactionPlans: flush.get_compaction_plans,
     rn.GetReplicas: nodes.get_replicas,
     rn.LoadBalance: nodes.load_balance,
+    rx.Explain: explain.explain,
     rn.NotServed: nodes.not_served,
     rn.CreateResourceGroup: nodes.create_resource_group,
     rn.DropResourceGroup: nodes.drop_resource_group,

@@ -8,8 +8,11 @@ import numpy as np
 
 from elanus.engine.collection import Collection
 from elanus.engine.read.collapse import collapsed
+from elanus.engine.read.explain import fusion_asked
 from elanus.engine.read.fusion import fuse
 from elanus.engine.read.fusion_plan import FusionPlan, Judged
+from elanus.engine.read.plan import SearchPlan
+from elanus.engine.read.recorder import Recorder
 from elanus.engine.read.search import SearchHits
 from elanus.engine.version import Version
 from elanus.errors import InvalidParameter
@@ -34,7 +37,9 @@ from elanus.service.times import time_form
 _WINDOW = "invalid max query result window"
 
 
-def hybrid_search(core: Core, request: HybridSearch) -> SearchReply:
+def hybrid_search(
+    core: Core, request: HybridSearch, recorder: Recorder | None = None
+) -> SearchReply:
     """Find the rows that several searches together place best.
 
     Raises:
@@ -66,16 +71,26 @@ def hybrid_search(core: Core, request: HybridSearch) -> SearchReply:
     version = collection.pin()
     queries = _queries(collection, version, fusion, searches)
     fusion = _asking(fusion, len(queries[0]))
+    if recorder is not None:
+        recorder.asked = fusion_asked(fusion)
+        recorder.step("plan")
     found = [
         hits if way is None else collapsed(hits, plan.metric, way)
         for hits, plan, way in zip(
-            _searched(collection, version, fusion, searches, queries),
+            _searched(
+                collection,
+                version,
+                list(zip(plans, searches, queries, strict=True)),
+                recorder,
+            ),
             plans,
             how,
             strict=True,
         )
     ]
     hits = fuse(version, fusion, found)
+    if recorder is not None:
+        recorder.step("fusion")
     return SearchReply(
         collection=request.collection,
         primary_name=version.schema.primary.name,
@@ -158,19 +173,22 @@ def _asking(fusion: FusionPlan, nq: int) -> FusionPlan:
 def _searched(
     collection: Collection,
     version: Version,
-    fusion: FusionPlan,
-    searches: tuple[Search, ...],
-    queries: list[VectorRows],
+    parts: list[tuple[SearchPlan, Search, VectorRows]],
+    recorder: Recorder | None,
 ) -> list[SearchHits]:
     """What each search finds, all in rows of one version."""
     found = []
-    for plan, search, vectors in zip(fusion.paths, searches, queries, strict=True):
+    for plan, search, vectors in parts:
+        read = version
         if skips_growing(search.options):
-            sealed = without_growing(version)
-            hits = collection.search(sealed, plan, vectors)
-            found.append(_in_rows_of(version, hits))
-        else:
-            found.append(collection.search(version, plan, vectors))
+            read = without_growing(version)
+        part = None if recorder is None else recorder.part()
+        if part is not None:
+            part.planned(read, plan)
+        hits = collection.search(read, plan, vectors, part)
+        if recorder is not None:
+            recorder.part_ended(len(hits.offsets))
+        found.append(hits if read is version else _in_rows_of(version, hits))
     return found
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from elanus.engine.collection import Collection
 from elanus.engine.read.element_rows import Place
 from elanus.engine.read.plan import QueryRequest
+from elanus.engine.read.recorder import Recorder
 from elanus.engine.version import Version
 from elanus.errors import InvalidParameter
 from elanus.schema.schema import CollectionSchema
 from elanus.schema.types import DataType
-from elanus.service.aggregates import aggregates, asks_for_aggregates
+from elanus.service.aggregates import Read, aggregates, asks_for_aggregates
 from elanus.service.core import Core
 from elanus.service.loaded_fields import check_filter_loaded, readable_names
 from elanus.service.output import columns_of, shape_of
@@ -28,7 +29,7 @@ _LAST_KEY, _LAST_ELEMENT = "query_iter_last_pk", "query_iter_last_element_offset
 _WINDOW = "invalid max query result window"
 
 
-def query(core: Core, request: Query) -> QueryReply:
+def query(core: Core, request: Query, recorder: Recorder | None = None) -> QueryReply:
     """Read the rows that match a filter, or aggregates of them.
 
     Raises:
@@ -52,19 +53,21 @@ def query(core: Core, request: Query) -> QueryReply:
     version = _version(collection, request)
     _check_order(options)
     if asks_for_aggregates(request):
-        return aggregates(core, request, version, bound, times)
+        return aggregates(core, request, Read(version, bound, times, recorder))
     _check_window(request, definition.largest_limit)
     names = readable_names(definition, request.output_fields)
     shape = shape_of(definition.schema, names, times, with_key=True)
     plan = collection.plan_query(bound._replace(order_by=options.order_by_fields))
     check_filter_loaded(definition, plan.predicate, request.filter)
+    if recorder is not None:
+        recorder.planned(version, plan)
     elements = None
     if plan.predicate is not None and plan.predicate.element_filter is not None:
         place = _place(definition.schema, options)
-        found = collection.element_rows(version, plan, place)
+        found = collection.element_rows(version, plan, place, recorder)
         rows, elements = found.rows, found.elements
     else:
-        rows = collection.rows(version, plan)
+        rows = collection.rows(version, plan, recorder)
     return QueryReply(
         collection=request.collection,
         primary_name=definition.schema.primary.name,

@@ -31,6 +31,7 @@ from elanus.service.rank_functions import (
 )
 from elanus.service.rankers import scorer_of
 from elanus.service.requests import HybridSearch, Request, Search
+from elanus.service.requests_explain import Explain
 
 _CHAINED = "function_chains"
 _SCORED = "function_score"
@@ -124,6 +125,8 @@ def rescoring_of(
 
 def waits_for_others(request: Request) -> bool:
     """Whether a request asks a model elsewhere, which may take long."""
+    if isinstance(request, Explain):
+        request = request.read
     if isinstance(request, HybridSearch):
         return asks_a_service(request.score)
     if not isinstance(request, Search):

@@ -13,6 +13,7 @@ from elanus.engine.collection import Collection
 from elanus.engine.read.group_plan import GroupBy
 from elanus.engine.read.grouping import group_values
 from elanus.engine.read.plan import SearchPlan
+from elanus.engine.read.recorder import Recorder
 from elanus.engine.read.search import SearchHits
 from elanus.engine.version import Version
 from elanus.functions.rank.scale import rounded_down
@@ -93,14 +94,16 @@ def search(core: Core, request: Search) -> SearchReply:
     return run(core, prepared)
 
 
-def run(core: Core, prepared: Prepared) -> SearchReply:
+def run(
+    core: Core, prepared: Prepared, recorder: Recorder | None = None
+) -> SearchReply:
     """Run a search that is no iterator's and make its answer.
 
     Raises:
         CorruptionError: a column file is damaged; the message names it.
     """
     version, plan = prepared.version, prepared.found_by
-    hits = prepared.collection.search(version, plan, prepared.queries)
+    hits = prepared.collection.search(version, plan, prepared.queries, recorder)
     return reply_of(core, prepared, hits)
 
 

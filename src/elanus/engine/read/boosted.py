@@ -21,9 +21,9 @@ from elanus.engine.read.elements import owners_of
 from elanus.engine.read.filter import matching_rows
 from elanus.engine.read.plan import SearchPlan
 from elanus.engine.read.ranking import allowed_by_view, segment_vectors
+from elanus.engine.read.recorder import Recorder
 from elanus.engine.read.search import (
     SearchHits,
-    SegmentTrace,
     reduced,
     search_view,
 )
@@ -57,6 +57,7 @@ def search_boosted(
     plan: SearchPlan,
     queries: VectorRows,
     rng: np.random.Generator,
+    recorder: Recorder | None = None,
 ) -> SearchHits:
     """Find the rows of each query with the best scores after their boosts.
 
@@ -65,17 +66,22 @@ def search_boosted(
     """
     boosts = plan.boosts
     assert boosts is not None
-    allowed = allowed_by_view(version, plan, rng)
+    allowed = allowed_by_view(version, plan, rng, recorder)
     found: list[tuple[int, TopK]] = []
-    traces: list[SegmentTrace] = []
     for position, view in enumerate(version.views):
         if not view.n_rows:
             continue
         given = _boosts_of(version, view, plan, rng)
-        for top, trace in _searched(view, plan, queries, allowed[position], given):
+        if recorder is not None:
+            recorder.step("boosts")
+        for top, strategy in _searched(view, plan, queries, allowed[position], given):
             found.append((position, top))
-            traces.append(trace)
-    return reduced(version, plan, len(queries), found, tuple(traces))
+            if recorder is not None:
+                recorder.search_ran(position, strategy)
+    hits = reduced(version, plan, len(queries), found)
+    if recorder is not None:
+        recorder.step("merge")
+    return hits
 
 
 def _boosts_of(
@@ -88,7 +94,8 @@ def _boosts_of(
     for function in boosts.functions:
         mask: npt.NDArray[np.bool_] | None = np.ones(view.n_rows, np.bool_)
         if function.predicate is not None:
-            mask = matching_rows(version, view, function.predicate, rng)
+            everywhere = version.partitions
+            mask = matching_rows(version, view, function.predicate, everywhere, rng)
         masks.append(np.zeros(view.n_rows, np.bool_) if mask is None else mask)
         weights.append(_weights(version, view, function))
     given = boosts.combined(weights, masks)
@@ -113,24 +120,21 @@ def _searched(
     queries: VectorRows,
     allowed: Allowed | None,
     given: Doubles,
-) -> Iterator[tuple[TopK, SegmentTrace]]:
+) -> Iterator[tuple[TopK, Strategy]]:
     """The best rows of one segment, in one list or several."""
     boosts = plan.boosts
     assert boosts is not None
     wanted = plan.limit + plan.offset
     shares, own = _shares(boosts, allowed, given)
     for share in shares:
-        top, trace = search_view(view, plan, queries, wanted, share.rows)
-        if top is None:
+        top, strategy = search_view(view, plan, queries, wanted, share.rows)
+        if top is None or strategy is None:
             continue
         if share.boost is not None:
             top = TopK(top.offsets, boosts.distances(top.distances, share.boost))
-        yield top, trace
+        yield top, strategy
     if own is not None:
-        yield (
-            _measured(view, plan, queries, own, given),
-            SegmentTrace(view, own.count, _OWN),
-        )
+        yield _measured(view, plan, queries, own, given), _OWN
 
 
 def _shares(

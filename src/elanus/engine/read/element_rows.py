@@ -15,6 +15,7 @@ import pyarrow as pa
 from elanus.engine.read.filter import ViewSource
 from elanus.engine.read.plan import QueryPlan
 from elanus.engine.read.query import Rows, matching
+from elanus.engine.read.recorder import Recorder
 from elanus.engine.version import SegmentView, Version, gather
 from elanus.expr.elements import lengths_of
 from elanus.expr.evaluate_elements import element_mask
@@ -51,7 +52,11 @@ class _Matching(NamedTuple):
 
 
 def matching_elements(
-    version: Version, plan: QueryPlan, rng: np.random.Generator, after: Place | None
+    version: Version,
+    plan: QueryPlan,
+    rng: np.random.Generator,
+    after: Place | None,
+    recorder: Recorder | None = None,
 ) -> ElementRows:
     """Which rows and elements a plan returns, in its order.
 
@@ -60,7 +65,7 @@ def matching_elements(
     """
     predicate = plan.predicate
     assert predicate is not None
-    rows = matching(version, replace(plan, limit=None, offset=0), rng)
+    rows = matching(version, replace(plan, limit=None, offset=0), rng, recorder)
     found = {
         position: _matching(version.views[position], predicate)
         for position in np.unique(rows.parts).tolist()
@@ -86,6 +91,8 @@ def matching_elements(
         found[int(rows.parts[row])].elements[firsts[row] : lasts[row]]
         for row in kept.tolist()
     )
+    if recorder is not None:
+        recorder.step("elements")
     return ElementRows(rows.take(kept), elements)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 import pyarrow as pa
 
+from elanus.engine.read.key_partitions import reachable
 from elanus.engine.version import SegmentView, Version
+from elanus.errors import InternalError
 from elanus.expr.boxes import Boxes
 from elanus.expr.evaluate import evaluate
 from elanus.expr.jsonpath import PathColumn
@@ -16,21 +19,62 @@ from elanus.expr.prune import may_match
 from elanus.index.base import Allowed
 from elanus.schema.arrays import array_of_plain
 from elanus.schema.columns import Offsets, to_arrow
+from elanus.schema.types import DataType
+from elanus.segment.base import Spans
 from elanus.segment.deletes import Mask
 from elanus.segment.keys import Keys
 
 _UNKNOWN = Allowed(np.empty(0, np.bool_))
+# Each span costs as much as a few thousand rows.
+_MOST_SPANS = 32
+_LARGEST_SHARE = 0.75
+
+
+class FilterWay(StrEnum):
+    """The ways to find the rows of a segment that match a filter."""
+
+    KEYS = "primary key index"
+    NO_PARTITION = "pruned by partition"
+    NO_VALUE = "pruned by min/max"
+    COLUMNS = "columns"
+
+
+@dataclass(frozen=True, slots=True)
+class FilterStep:
+    """How the rows of one segment that match a filter are found.
+
+    Attributes:
+        way: the way.
+        keys: the primary keys that are looked up.
+        spans: first and past-the-last offsets of the rows looked at; ``None`` for all.
+    """
+
+    way: FilterWay
+    keys: list[int] | list[str] | None = None
+    spans: Spans | None = None
+
+    @property
+    def is_pruned(self) -> bool:
+        """Whether no row is looked at, as none can match."""
+        return self.way in (FilterWay.NO_PARTITION, FilterWay.NO_VALUE)
 
 
 @dataclass(frozen=True, slots=True)
 class ViewSource:
-    """The columns of a segment view, as the expression evaluator reads them."""
+    """The columns of a segment view, as the expression evaluator reads them.
+
+    Attributes:
+        span: first and past-the-last offset of the rows read; ``None`` for all.
+    """
 
     view: SegmentView
+    span: tuple[int, int] | None = None
 
     @property
     def n_rows(self) -> int:
-        """Rows of the view."""
+        """Rows read."""
+        if self.span is not None:
+            return self.span[1] - self.span[0]
         return self.view.n_rows
 
     def column(self, field_id: int) -> pa.Array:
@@ -38,16 +82,21 @@ class ViewSource:
         segment, n_rows = self.view.segment, self.view.n_rows
         field = segment.schema.ever[field_id]
         if field.is_vector:
-            return to_arrow(segment.vectors(field_id, n_rows), field)
-        return segment.column(field_id, n_rows)
+            column = to_arrow(segment.vectors(field_id, n_rows), field)
+        else:
+            column = segment.column(field_id, n_rows)
+        return column if self.span is None else column.slice(self.span[0], self.n_rows)
 
     def json_path(self, field_id: int, path: tuple[str | int, ...]) -> PathColumn:
-        """The values at one path of a JSON column."""
+        """The values at one path of a JSON column, of all rows."""
+        if self.span is not None:
+            raise InternalError("JSON paths are cached whole and are not cut")
         return self.view.segment.json_path(field_id, path, self.view.n_rows)
 
     def boxes(self, field_id: int) -> Boxes:
         """What surrounds the geometries of a column."""
-        return self.view.segment.boxes(field_id, self.view.n_rows)
+        boxes = self.view.segment.boxes(field_id, self.view.n_rows)
+        return boxes if self.span is None else boxes.part(*self.span)
 
 
 def allowed_rows(
@@ -63,11 +112,11 @@ def allowed_rows(
         live &= partitions
     if predicate is None:
         return _all_visible(version, position, live)
-    visible = version.visible(position, live)
     view = version.views[position]
-    matching = matching_rows(version, view, predicate, rng)
+    matching = matching_rows(version, view, predicate, live, rng)
     if matching is None:
         return Allowed(np.zeros(view.n_rows, np.bool_))
+    visible = version.visible(position, live)
     if visible is not None:
         matching &= visible
     return Allowed(matching)
@@ -92,16 +141,60 @@ def matching_rows(
     version: Version,
     view: SegmentView,
     predicate: Predicate,
+    partitions: frozenset[int],
     rng: np.random.Generator,
 ) -> Mask | None:
-    """Rows that satisfy the predicate, hidden ones included; ``None`` for no row."""
+    """Rows that satisfy the predicate, hidden ones included; ``None`` for no row.
+
+    Args:
+        partitions: rows of other partitions count neither way.
+    """
+    step = filter_step(version, view, predicate, partitions)
+    if step.is_pruned:
+        return None
+    if step.keys is not None:
+        return _rows_of_keys(version, view, step.keys)
+    if step.spans is None:
+        return evaluate(predicate, ViewSource(view), rng)
+    mask = np.zeros(view.n_rows, np.bool_)
+    for start, end in step.spans:
+        mask[start:end] = evaluate(predicate, ViewSource(view, (start, end)), rng)
+    return mask
+
+
+def filter_step(
+    version: Version,
+    view: SegmentView,
+    predicate: Predicate,
+    partitions: frozenset[int],
+) -> FilterStep:
+    """How to find the rows of a segment that match.
+
+    Args:
+        partitions: those that are read.
+    """
     keys = predicate.primary_keys()
     if keys is not None:
-        return _rows_of_keys(version, view, keys)
+        return FilterStep(FilterWay.KEYS, keys)
+    spans = view.segment.spans(reachable(version, predicate, partitions))
+    if spans == ():
+        return FilterStep(FilterWay.NO_PARTITION)
     ranges = view.segment.ranges()
     if ranges is not None and not may_match(predicate, ranges):
-        return None
-    return evaluate(predicate, ViewSource(view), rng)
+        return FilterStep(FilterWay.NO_VALUE)
+    if spans is not None and not _is_worth_cutting(view, predicate, spans):
+        spans = None
+    return FilterStep(FilterWay.COLUMNS, spans=spans)
+
+
+def _is_worth_cutting(view: SegmentView, predicate: Predicate, spans: Spans) -> bool:
+    """Whether the rows of some partitions are looked at alone."""
+    if predicate.sample is not None or len(spans) > _MOST_SPANS:
+        return False
+    if sum(end - start for start, end in spans) > _LARGEST_SHARE * view.n_rows:
+        return False
+    fields = view.segment.schema.ever
+    return all(fields[id].dtype is not DataType.JSON for id in predicate.fields)
 
 
 def _rows_of_keys(

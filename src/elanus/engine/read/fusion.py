@@ -94,7 +94,6 @@ def fuse(version: Version, plan: FusionPlan, found: Sequence[SearchHits]) -> Sea
         rows.offsets,
         rows.scores,
         rows.keys,
-        (),
         None if found[0].elements is None else rows.elements,
     )
 

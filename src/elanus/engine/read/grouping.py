@@ -24,11 +24,8 @@ from elanus.engine.read.ranking import (
     allowed_by_view,
     rank_allowed,
 )
-from elanus.engine.read.search import (
-    SearchHits,
-    SegmentTrace,
-    search_allowed,
-)
+from elanus.engine.read.recorder import Recorder
+from elanus.engine.read.search import SearchHits, search_allowed
 from elanus.engine.version import SegmentView, Version, gather
 from elanus.expr.jsonpath import values_at
 from elanus.schema.arrays import array_of, array_of_texts, values_of
@@ -74,6 +71,7 @@ def search_groups(
     plan: SearchPlan,
     queries: VectorRows,
     rng: np.random.Generator,
+    recorder: Recorder | None = None,
 ) -> SearchHits:
     """Find the ``limit`` nearest groups of each query, ``offset`` groups left out.
 
@@ -84,25 +82,28 @@ def search_groups(
     """
     group = plan.group
     assert group is not None
-    allowed = allowed_by_view(version, plan, rng)
+    allowed = allowed_by_view(version, plan, rng, recorder)
     available = sum(
         view.n_rows if rows is None else rows.count
         for view, rows in zip(version.views, allowed, strict=True)
     )
     found: dict[int, _Found] = {}
-    traces: tuple[SegmentTrace, ...] = ()
     left = np.arange(len(queries))
     depth = max(_LEAST_DEPTH, 2 * (plan.limit + plan.offset) * group.size)
     while len(left) and depth <= max(_LEAST_DEPTH, min(_DEEPEST, available // _SHARE)):
         rows = replace(plan, limit=depth, offset=0, order=(), group=None)
-        hits = search_allowed(version, rows, queries[left], allowed)
-        traces = hits.traces
+        hits = search_allowed(version, rows, queries[left], allowed, recorder)
         found.update(_complete(hits, plan, left, depth))
         left = np.array([query for query in left if query not in found], np.int64)
         depth *= _DEEPER
     if len(left):
         found.update(_measured(version, plan, queries, left, allowed))
-    return _in_order(_hits(version, found, traces), plan)
+        if recorder is not None:
+            recorder.step("scan")
+    hits = _in_order(_hits(version, found), plan)
+    if recorder is not None:
+        recorder.step("group")
+    return hits
 
 
 def choose(codes: Codes, group: GroupBy, start: int, end: int) -> Chosen:
@@ -270,9 +271,7 @@ def _codes_of_all(
     return codes, starts
 
 
-def _hits(
-    version: Version, found: dict[int, _Found], traces: tuple[SegmentTrace, ...]
-) -> SearchHits:
+def _hits(version: Version, found: dict[int, _Found]) -> SearchHits:
     answers = [found[query] for query in range(len(found))]
     return SearchHits(
         version,
@@ -281,7 +280,6 @@ def _hits(
         np.concatenate([answer.offsets for answer in answers]),
         np.concatenate([answer.scores for answer in answers]),
         concat([answer.keys for answer in answers]),
-        traces,
         joined_elements([answer.elements for answer in answers]),
     )
 

@@ -15,6 +15,7 @@ from elanus.engine.read.first import first_rows, values_at
 from elanus.engine.read.order import sorted_rows
 from elanus.engine.read.output import output_columns
 from elanus.engine.read.plan import QueryPlan
+from elanus.engine.read.recorder import Recorder
 from elanus.engine.version import SegmentView, Version
 from elanus.expr.predicate import Predicate
 from elanus.index.base import Allowed
@@ -41,29 +42,47 @@ class Rows:
         return Rows(self.parts[order], self.offsets[order])
 
 
-def query(version: Version, plan: QueryPlan, rng: np.random.Generator) -> pa.Table:
+def query(
+    version: Version,
+    plan: QueryPlan,
+    rng: np.random.Generator,
+    recorder: Recorder | None = None,
+) -> pa.Table:
     """The rows of a plan, in its order.
 
     Raises:
         CorruptionError: a column file is damaged; the message names it.
     """
-    rows = matching(version, plan, rng)
+    rows = matching(version, plan, rng, recorder)
     arrays = output_columns(version.views, rows.parts, rows.offsets, plan.outputs)
+    if recorder is not None:
+        recorder.step("output")
     return pa.Table.from_arrays(list(arrays.values()), names=list(arrays))
 
 
-def matching(version: Version, plan: QueryPlan, rng: np.random.Generator) -> Rows:
+def matching(
+    version: Version,
+    plan: QueryPlan,
+    rng: np.random.Generator,
+    recorder: Recorder | None = None,
+) -> Rows:
     """Which rows a plan returns, in its order."""
     end = None if plan.limit is None else plan.offset + plan.limit
-    if not plan.order:
-        return _by_key(version, plan, end, rng)
-    rows = _by_key(version, plan, end, rng)
-    order = sorted_rows(version.views, rows.parts, rows.offsets, plan.order)
-    return rows.take(order[plan.offset : end] if end is not None else order)
+    rows = _by_key(version, plan, end, rng, recorder)
+    if plan.order:
+        order = sorted_rows(version.views, rows.parts, rows.offsets, plan.order)
+        rows = rows.take(order[plan.offset : end] if end is not None else order)
+    if recorder is not None:
+        recorder.step("order")
+    return rows
 
 
 def _by_key(
-    version: Version, plan: QueryPlan, end: int | None, rng: np.random.Generator
+    version: Version,
+    plan: QueryPlan,
+    end: int | None,
+    rng: np.random.Generator,
+    recorder: Recorder | None,
 ) -> Rows:
     """The plan's rows ascending by primary key.
 
@@ -76,6 +95,8 @@ def _by_key(
     for position, view in enumerate(version.views):
         allowed = allowed_rows(version, position, plan.partitions, plan.predicate, rng)
         chosen = np.arange(view.n_rows) if allowed is None else allowed.offsets
+        if recorder is not None:
+            recorder.filter_ran(position, allowed)
         if not len(chosen):
             continue
         if end is not None:
@@ -84,6 +105,8 @@ def _by_key(
         parts.append(np.full(len(chosen), position, np.int64))
         offsets.append(chosen)
         keys.append(values)
+        if recorder is not None:
+            recorder.step("order")
     if not parts:
         return Rows.none()
     rows = Rows(np.concatenate(parts), np.concatenate(offsets))
@@ -98,19 +121,22 @@ def count(
     predicate: Predicate | None,
     partitions: frozenset[int] | None,
     rng: np.random.Generator,
+    recorder: Recorder | None = None,
 ) -> int:
     """How many rows there are; rows of repeated keys count each, as in Milvus."""
     live = version.partitions if partitions is None else partitions & version.partitions
     total = 0
-    for view in version.views:
+    for position, view in enumerate(version.views):
         mask = view.counted(live)
-        if predicate is None:
-            total += view.n_rows if mask is None else int(np.count_nonzero(mask))
-            continue
-        matching = matching_rows(version, view, predicate, rng)
-        if matching is not None:
-            matching = matching if mask is None else matching & mask
-            total += int(np.count_nonzero(matching))
+        if predicate is not None:
+            matching = matching_rows(version, view, predicate, live, rng)
+            if matching is None:
+                matching = np.zeros(view.n_rows, np.bool_)
+            mask = matching if mask is None else matching & mask
+        total += view.n_rows if mask is None else int(np.count_nonzero(mask))
+        if recorder is not None:
+            rows = None if mask is None else Allowed(mask)
+            recorder.filter_ran(position, rows)
     return total
 
 

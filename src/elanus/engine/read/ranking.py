@@ -22,6 +22,7 @@ from elanus.distance.topk import TopK, select
 from elanus.engine.read.elements import allowed_elements, rows_of_elements
 from elanus.engine.read.filter import allowed_rows
 from elanus.engine.read.plan import Bounds, SearchPlan
+from elanus.engine.read.recorder import Recorder
 from elanus.engine.version import SegmentView, Version, gather
 from elanus.index.base import Allowed, VectorIndex
 from elanus.index.search import SegmentVectors
@@ -150,7 +151,10 @@ def rank_all(
 
 
 def allowed_by_view(
-    version: Version, plan: SearchPlan, rng: np.random.Generator
+    version: Version,
+    plan: SearchPlan,
+    rng: np.random.Generator,
+    recorder: Recorder | None = None,
 ) -> AllowedByView:
     """The rows that a plan may return, for each view; ``None`` means all of it.
 
@@ -159,12 +163,14 @@ def allowed_by_view(
     Raises:
         CorruptionError: a column file is damaged; the message names it.
     """
-    allowed = [
-        allowed_rows(version, position, plan.partitions, plan.predicate, rng)
-        if view.n_rows
-        else None
-        for position, view in enumerate(version.views)
-    ]
+    allowed: list[Allowed | None] = []
+    for position, view in enumerate(version.views):
+        rows = None
+        if view.n_rows:
+            rows = allowed_rows(version, position, plan.partitions, plan.predicate, rng)
+        allowed.append(rows)
+        if recorder is not None:
+            recorder.filter_ran(position, rows)
     if not plan.finds_elements:
         return allowed
     return [

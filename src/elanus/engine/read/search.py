@@ -23,6 +23,7 @@ from elanus.engine.read.ranking import (
     search_within,
     segment_vectors,
 )
+from elanus.engine.read.recorder import Recorder
 from elanus.engine.version import SegmentView, Version, gather
 from elanus.index.base import Allowed
 from elanus.index.search import search_rows
@@ -32,18 +33,6 @@ from elanus.schema.columns import Column, Floats, Offsets
 from elanus.schema.vectors import VectorRows
 
 _WITHIN = Strategy(StrategyKind.EXACT, 0, "between two distances")
-
-
-class SegmentTrace(NamedTuple):
-    """How one segment was searched, for explanations.
-
-    Attributes:
-        allowed: rows that could be returned.
-    """
-
-    view: SegmentView
-    allowed: int
-    strategy: Strategy | None
 
 
 class SearchHits(NamedTuple):
@@ -65,7 +54,6 @@ class SearchHits(NamedTuple):
     offsets: Offsets
     scores: Floats
     keys: Column
-    traces: tuple[SegmentTrace, ...]
     elements: Offsets | None = None
 
 
@@ -74,6 +62,7 @@ def search(
     plan: SearchPlan,
     queries: VectorRows,
     rng: np.random.Generator,
+    recorder: Recorder | None = None,
 ) -> SearchHits:
     """Find the rows nearest to each query.
 
@@ -86,11 +75,16 @@ def search(
     Raises:
         CorruptionError: a column file is damaged; the message names it.
     """
-    return search_allowed(version, plan, queries, allowed_by_view(version, plan, rng))
+    allowed = allowed_by_view(version, plan, rng, recorder)
+    return search_allowed(version, plan, queries, allowed, recorder)
 
 
 def search_allowed(
-    version: Version, plan: SearchPlan, queries: VectorRows, allowed: AllowedByView
+    version: Version,
+    plan: SearchPlan,
+    queries: VectorRows,
+    allowed: AllowedByView,
+    recorder: Recorder | None = None,
 ) -> SearchHits:
     """The same among rows that are known already.
 
@@ -99,15 +93,18 @@ def search_allowed(
     """
     wanted = plan.limit + plan.offset
     found: list[tuple[int, TopK]] = []
-    traces: list[SegmentTrace] = []
     for position, view in enumerate(version.views):
         if not view.n_rows:
             continue
-        top, trace = search_view(view, plan, queries, wanted, allowed[position])
-        traces.append(trace)
+        top, strategy = search_view(view, plan, queries, wanted, allowed[position])
+        if recorder is not None:
+            recorder.search_ran(position, strategy)
         if top is not None:
             found.append((position, top))
-    return reduced(version, plan, len(queries), found, tuple(traces))
+    hits = reduced(version, plan, len(queries), found)
+    if recorder is not None:
+        recorder.step("merge")
+    return hits
 
 
 def search_view(
@@ -116,7 +113,7 @@ def search_view(
     queries: VectorRows,
     wanted: int,
     allowed: Allowed | None,
-) -> tuple[TopK | None, SegmentTrace]:
+) -> tuple[TopK | None, Strategy | None]:
     """The rows of one segment nearest to each query; ``None`` if none may be found.
 
     Args:
@@ -125,18 +122,17 @@ def search_view(
     Raises:
         CorruptionError: a column file is damaged; the message names it.
     """
-    count = view.n_rows if allowed is None else allowed.count
-    if not count:
-        return None, SegmentTrace(view, 0, None)
+    if allowed is not None and not allowed.count:
+        return None, None
     vectors, bounds = segment_vectors(view, plan), plan.bounds
     if bounds is not None and bounds.low > -math.inf:
         top = search_within(vectors, queries, wanted, allowed, bounds)
-        strategy = _WITHIN
+        strategy: Strategy = _WITHIN
     else:
         top, strategy = search_rows(vectors, queries, wanted, allowed, plan.params)
         if bounds is not None:
             top = beyond_removed(top, bounds.high)
-    return top, SegmentTrace(view, count, strategy)
+    return top, strategy
 
 
 def reduced(
@@ -144,7 +140,6 @@ def reduced(
     plan: SearchPlan,
     nq: int,
     found: list[tuple[int, TopK]],
-    traces: tuple[SegmentTrace, ...],
 ) -> SearchHits:
     """The plan's window of the best of several lists.
 
@@ -185,11 +180,9 @@ def reduced(
         )
     if not len(offsets):
         keys: Column = pa.nulls(0, version.schema.primary.arrow_type)
-        return SearchHits(
-            version, counts, None, offsets, scores, keys, traces, elements
-        )
+        return SearchHits(version, counts, None, offsets, scores, keys, elements)
     keys = gather(version.views, parts, offsets, version.schema.primary.id)
-    hits = SearchHits(version, counts, parts, offsets, scores, keys, traces, elements)
+    hits = SearchHits(version, counts, parts, offsets, scores, keys, elements)
     hits = _ties_by_key(hits, distances)
     return _in_order(hits, plan.order) if plan.order else hits
 
@@ -234,6 +227,5 @@ def _taken(hits: SearchHits, order: Offsets) -> SearchHits:
         hits.offsets[order],
         hits.scores[order],
         hits.keys.take(array_of(order)),
-        hits.traces,
         None if hits.elements is None else hits.elements[order],
     )

@@ -7,11 +7,13 @@ from functools import lru_cache
 from typing import Any
 
 from elanus.errors import InvalidParameter, UnsupportedOperation
+from elanus.server.grpc.decode_explain import explain_form, without_explain
 from elanus.server.grpc.decode_functions import function_chains, function_score
 from elanus.server.grpc.decode_rows import keys_from_message
 from elanus.server.grpc.decode_search import (
     Pairs,
     consistency_of,
+    explained,
     json_of,
     number_of,
     pairs_of,
@@ -23,6 +25,7 @@ from elanus.server.grpc.decode_search import (
 from elanus.server.grpc.messages import Message
 from elanus.server.grpc.placeholder import queries_from_bytes
 from elanus.service.requests import HybridOptions, HybridSearch, Search
+from elanus.service.requests_explain import Explain
 
 _WINDOW = "invalid max query result window"
 _GROUPING = (
@@ -42,7 +45,7 @@ _REFUSED_PARTS = {
 }
 
 
-def hybrid_search(message: Message, database: str) -> HybridSearch:
+def hybrid_search(message: Message, database: str) -> HybridSearch | Explain:
     """``HybridSearchRequest``.
 
     Raises:
@@ -56,18 +59,22 @@ def hybrid_search(message: Message, database: str) -> HybridSearch:
     options = _options(given)
     grouping = tuple(pair for pair in given if pair[0] in _GROUPING)
     rows = options.limit + options.offset
-    return HybridSearch(
+    read = HybridSearch(
         message.db_name or database,
         message.collection_name,
         tuple(message.partition_names),
         tuple(
             _part(message, part, database, grouping, rows) for part in message.requests
         ),
-        tuple(message.output_fields),
+        without_explain(message.output_fields),
         options,
         consistency_of(message),
         function_score(message),
     )
+    asked = [explain_form((), search.options.params) for search in read.searches]
+    asked.append(explain_form(message.output_fields, options.params))
+    form = next((form for form in asked if form is not None), None)
+    return read if form is None else explained(read, form)
 
 
 def _part(

@@ -9,18 +9,21 @@ from typing import Any
 import orjson
 
 from elanus.errors import InvalidParameter, UnsupportedOperation
+from elanus.server.grpc.decode_explain import explain_form, without_explain
 from elanus.server.grpc.decode_functions import function_chains, function_score
 from elanus.server.grpc.decode_rows import keys_from_message
 from elanus.server.grpc.messages import Message, message_class
 from elanus.server.grpc.placeholder import queries_from_bytes
 from elanus.service.requests import (
     Consistency,
+    HybridSearch,
     Query,
     QueryOptions,
     Search,
     SearchIterator,
     SearchOptions,
 )
+from elanus.service.requests_explain import Explain, ExplainForm
 
 Pairs = tuple[tuple[str, str], ...]
 _SearchRequest = message_class("milvus.SearchRequest")
@@ -28,7 +31,7 @@ _SHARED_BYTES = 4096
 _UNSUPPORTED_PARTS = ("highlighter", "search_aggregation")
 
 
-def search(message: Message, database: str) -> Search:
+def search(message: Message, database: str) -> Search | Explain:
     """``SearchRequest``; its queries are taken out of the message.
 
     Raises:
@@ -47,10 +50,10 @@ def search(message: Message, database: str) -> Search:
     message.ClearField("nq")
     rest = message.SerializeToString()
     if len(rest) <= _SHARED_BYTES:
-        same = _shared_search(rest, database)
+        same, form = _shared_search(rest, database)
     else:
-        same = _search_without_queries(message, database)
-    return Search(
+        same, form = _search_without_queries(message, database)
+    read = Search(
         same.database,
         same.collection,
         same.partitions,
@@ -65,20 +68,24 @@ def search(message: Message, database: str) -> Search:
         same.score,
         same.chains,
     )
+    return read if form is None else explained(read, form)
 
 
 @lru_cache(maxsize=512)
-def _shared_search(content: bytes, database: str) -> Search:
+def _shared_search(content: bytes, database: str) -> tuple[Search, ExplainForm | None]:
     """What a program's searches have in common is read once: all but the queries."""
     return _search_without_queries(_SearchRequest.FromString(content), database)
 
 
-def _search_without_queries(message: Message, database: str) -> Search:
+def _search_without_queries(
+    message: Message, database: str
+) -> tuple[Search, ExplainForm | None]:
     refuse_namespace(message)
     for part in _UNSUPPORTED_PARTS:
         if message.HasField(part):
             raise UnsupportedOperation(f"{part} in a search")
-    return Search(
+    options = search_options(pairs_of(message.search_params))
+    search = Search(
         message.db_name or database,
         message.collection_name,
         tuple(message.partition_names),
@@ -86,15 +93,16 @@ def _search_without_queries(message: Message, database: str) -> Search:
         None,
         message.dsl,
         template_values(message.expr_template_values),
-        tuple(message.output_fields),
-        search_options(pairs_of(message.search_params)),
+        without_explain(message.output_fields),
+        options,
         consistency_of(message),
         score=function_score(message),
         chains=function_chains(message.function_chains),
     )
+    return search, explain_form(message.output_fields, options.params)
 
 
-def query(message: Message, database: str) -> Query:
+def query(message: Message, database: str) -> Query | Explain:
     """``QueryRequest``.
 
     Raises:
@@ -102,16 +110,24 @@ def query(message: Message, database: str) -> Query:
         UnsupportedOperation: it uses a feature that Elanus does not have.
     """
     refuse_namespace(message)
-    return Query(
+    options = _query_options(pairs_of(message.query_params))
+    read = Query(
         message.db_name or database,
         message.collection_name,
         tuple(message.partition_names),
         message.expr,
         template_values(message.expr_template_values),
-        tuple(message.output_fields),
-        _query_options(pairs_of(message.query_params)),
+        without_explain(message.output_fields),
+        options,
         consistency_of(message),
     )
+    form = explain_form(message.output_fields, options.extra)
+    return read if form is None else explained(read, form)
+
+
+def explained(read: Search | Query | HybridSearch, form: ExplainForm) -> Explain:
+    """The request to do a read and tell how."""
+    return Explain(read.database, read.collection, read.partitions, read, form)
 
 
 def refuse_namespace(message: Message) -> None:
