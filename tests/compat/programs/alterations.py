@@ -65,6 +65,11 @@ def tenants():
     assert [hit.id for hit in hits[0]] == [3, 10, 17], hits
     found = docs.query("tenant in ['t1', 't2']", output_fields=["tenant"])
     assert len(found) == len([pk for pk in keys if pk % 7 in (1, 2)]), found
+    asked = {"metric_type": "L2", "params": {"explain": True}}
+    text = docs.search([vector(3)], "vector", asked, 3)[0][0].entity.get("explain")
+    assert text.startswith("search of " + NAME), text
+    (row,) = docs.query("tenant == 't1'", output_fields=["explain(*)"])
+    assert " 9 match (" in row["explain"], row
     docs.delete("id in [3]")
     hits = docs.search([vector(3)], "vector", params, 1, expr="tenant == 't3'")
     assert hits[0][0].id == 10, hits

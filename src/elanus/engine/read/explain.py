@@ -20,7 +20,7 @@ from elanus.engine.read.plan import QueryPlan, SearchPlan
 from elanus.engine.read.recorder import Filtered, ReadPlan, Recorder, Searched
 from elanus.engine.version import SegmentView, Version
 from elanus.expr.estimate import estimated_share
-from elanus.index.base import VectorIndex
+from elanus.index.base import IndexMeta, VectorIndex
 from elanus.index.strategy import StrategyKind
 
 
@@ -222,13 +222,19 @@ def _search(
             candidates = round(view.n_rows * min(1.0, share))
     return SearchExplanation(
         strategy=strategy.kind.value,
-        index="" if index is None else index.meta.index_type,
+        index="" if index is None else _kind(index.meta),
         effort=strategy.effort,
         candidates=candidates,
         reason=strategy.reason,
         passes=len(searched),
         ms=_ms(sum(each.seconds for each in searched)),
     )
+
+
+def _kind(meta: IndexMeta) -> str:
+    if meta.index_type == meta.kind:
+        return meta.kind
+    return f"{meta.index_type} ({meta.kind})"
 
 
 def _steps_ms(

@@ -7,7 +7,7 @@ the answer never has fewer groups than there are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -97,9 +97,8 @@ def search_groups(
         left = np.array([query for query in left if query not in found], np.int64)
         depth *= _DEEPER
     if len(left):
-        found.update(_measured(version, plan, queries, left, allowed))
-        if recorder is not None:
-            recorder.step("scan")
+        asked = {query: queries[query : query + 1] for query in left.tolist()}
+        found.update(_measured(version, plan, asked, allowed, recorder))
     hits = _in_order(_hits(version, found), plan)
     if recorder is not None:
         recorder.step("group")
@@ -228,11 +227,11 @@ def _complete(
 def _measured(
     version: Version,
     plan: SearchPlan,
-    queries: VectorRows,
-    asked: Offsets,
+    asked: Mapping[int, VectorRows],
     allowed: AllowedByView,
+    recorder: Recorder | None,
 ) -> dict[int, _Found]:
-    """The answers to queries for which every row is measured."""
+    """The answers to queries, by their number, for which every row is measured."""
     assert plan.group is not None
     if plan.finds_elements:
         allowed_of_rows: AllowedByView = [None] * len(version.views)
@@ -240,8 +239,8 @@ def _measured(
         allowed_of_rows = allowed
     codes, starts = _codes_of_all(version, plan.group, allowed_of_rows)
     found = {}
-    for query in asked.tolist():
-        ranking = rank_allowed(version, plan, queries[query : query + 1], allowed)
+    for query, vector in asked.items():
+        ranking = rank_allowed(version, plan, vector, allowed, recorder)
         ranked = codes[starts[ranking.parts] + ranking.offsets]
         rows = choose(ranked, plan.group, plan.offset, plan.offset + plan.limit).rows
         found[query] = _Found(

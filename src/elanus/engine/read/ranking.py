@@ -26,11 +26,13 @@ from elanus.engine.read.recorder import Recorder
 from elanus.engine.version import SegmentView, Version, gather
 from elanus.index.base import Allowed, VectorIndex
 from elanus.index.search import SegmentVectors
+from elanus.index.strategy import Strategy, StrategyKind
 from elanus.schema.arrays import values_of
 from elanus.schema.columns import Column, Floats, Offsets
 from elanus.schema.vectors import VectorRows
 
 AllowedByView: TypeAlias = Sequence[Allowed | None]
+_EVERY_ROW = Strategy(StrategyKind.EXACT, 0, "every row is ranked")
 
 
 def segment_vectors(view: SegmentView, plan: SearchPlan) -> SegmentVectors:
@@ -180,7 +182,11 @@ def allowed_by_view(
 
 
 def rank_allowed(
-    version: Version, plan: SearchPlan, query: VectorRows, allowed: AllowedByView
+    version: Version,
+    plan: SearchPlan,
+    query: VectorRows,
+    allowed: AllowedByView,
+    recorder: Recorder | None = None,
 ) -> Ranking:
     """The same of rows that are known already.
 
@@ -204,6 +210,8 @@ def rank_allowed(
         distances.append(measured)
         parts.append(np.full(len(chosen), position, np.int64))
         offsets.append(vectors.rows_of(chosen))
+        if recorder is not None:
+            recorder.search_ran(position, _EVERY_ROW)
     of_views, found = np.concatenate(parts), np.concatenate(offsets)
     elements = None
     if plan.finds_elements:
