@@ -74,18 +74,11 @@ def hybrid_search(
     if recorder is not None:
         recorder.asked = fusion_asked(fusion)
         recorder.step("plan")
+    parts = list(zip(plans, searches, queries, strict=True))
     found = [
         hits if way is None else collapsed(hits, plan.metric, way)
         for hits, plan, way in zip(
-            _searched(
-                collection,
-                version,
-                list(zip(plans, searches, queries, strict=True)),
-                recorder,
-            ),
-            plans,
-            how,
-            strict=True,
+            _searched(collection, version, parts, recorder), plans, how, strict=True
         )
     ]
     hits = fuse(version, fusion, found)
