@@ -21,6 +21,7 @@ from pymilvus.grpc_gen import milvus_pb2
 
 from serving.errors.case import Call, Case
 from serving.errors.kinds import KINDS
+from serving.errors.ranks import RANKS
 from serving.errors.raw import pairs, send
 from serving.errors.rows import ROWS
 from serving.errors.schemas import SCHEMAS
@@ -426,4 +427,5 @@ CASES = [
     *SITUATIONS,
     *KINDS,
     *TYPES,
+    *RANKS,
 ]
