@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from elanus.database.loading import loaded_partitions
@@ -13,7 +12,6 @@ from elanus.errors import (
     CollectionNotLoaded,
     InvalidParameter,
     PartitionNotLoaded,
-    UnsupportedOperation,
 )
 from elanus.schema.schema import FieldSchema
 from elanus.service.core import Core
@@ -99,14 +97,3 @@ def without_rows(version: Version) -> Version:
 def session_ts(core: Core, version: Version) -> int:
     """The timestamp that a client can ask to read at again."""
     return version.ts or core.now()
-
-
-def refuse_unbuilt(extra: Mapping[str, str], names: tuple[str, ...]) -> None:
-    """Raise if a request has one of these parameters.
-
-    Raises:
-        UnsupportedOperation.
-    """
-    for name in names:
-        if extra.get(name):
-            raise UnsupportedOperation(f"parameter {name}")

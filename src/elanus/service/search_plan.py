@@ -31,14 +31,11 @@ from elanus.service.reading import (
     check_field_loaded,
     check_iterated,
     partitions_to_read,
-    refuse_unbuilt,
 )
 from elanus.service.requests import Search, SearchOptions
 from elanus.service.rescoring import NOTHING, Rescoring, rescoring_of
 from elanus.service.search_iterator import check_walk
 from elanus.service.times import time_form, zone_of
-
-_UNBUILT = ("strict_cast",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +174,7 @@ def group_request(options: SearchOptions) -> GroupRequest | None:
         options.strict_group_size,
         extra.get("json_path", ""),
         extra.get("json_type", ""),
+        extra.get("strict_cast", "").lower() == "true",
     )
 
 
@@ -192,7 +190,5 @@ def _check_options(options: SearchOptions) -> None:
         raise InvalidParameter("Not allowed to do groupBy when doing iteration")
     if options.order_by_fields and options.iterator is not None:
         raise InvalidParameter("order_by is not supported when using search iterator")
-    if options.extra:
-        refuse_unbuilt(options.extra, _UNBUILT)
     if options.iterator is not None and options.iterator.is_v2:
         check_walk(options.iterator, options.offset)

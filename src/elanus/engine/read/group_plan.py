@@ -50,6 +50,7 @@ class GroupRequest(NamedTuple):
             once there are enough groups.
         json_path: the place, where ``fields`` names the JSON field alone.
         json_type: what values at a place are taken as; any value is itself without.
+        is_exact_type: whether a number with a fraction of zero is no whole number.
     """
 
     fields: tuple[str, ...]
@@ -57,6 +58,7 @@ class GroupRequest(NamedTuple):
     is_strict: bool = False
     json_path: str = ""
     json_type: str = ""
+    is_exact_type: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,14 @@ class GroupKey:
         name: as the caller wrote it.
         path: place inside a JSON field; empty for the field itself.
         cast: what JSON values are taken as; values of other types count as null.
+        is_exact_type: as of :class:`GroupRequest`.
     """
 
     name: str
     field: FieldSchema
     path: Path = ()
     cast: DataType | None = None
+    is_exact_type: bool = False
 
     @property
     def is_json(self) -> bool:
@@ -141,14 +145,15 @@ def _key(schema: CollectionSchema, name: str, request: GroupRequest) -> GroupKey
         inner, path = _place(schema, request.json_path)
         if inner is not field and field is not schema.dynamic:
             raise InvalidParameter(
-                f"json_path {request.json_path} is not inside the group_by field {name}"
+                f"fieldID not match with field name: json_path {request.json_path} is "
+                f"not inside the group_by field {name}"
             )
         field = inner
     if field.dtype not in _GROUPABLE:
         spoken = _ON_THE_WIRE.get(field.dtype, field.dtype.name)
         raise InvalidParameter(f"unsupported data type {spoken} for group by operator")
     cast = _cast(request.json_type) if field.dtype is DataType.JSON else None
-    return GroupKey(name, field, path, cast)
+    return GroupKey(name, field, path, cast, request.is_exact_type)
 
 
 def _place(schema: CollectionSchema, name: str) -> tuple[FieldSchema, Path]:

@@ -170,20 +170,22 @@ def group_values(
         return column
     values = values_at(column, key.path)
     if key.cast is not None:
-        values = [_cast(value, key.cast) for value in values]
+        values = [_cast(value, key) for value in values]
         if not is_exact:
             return pa.array(values, key.cast.row.arrow)
     texts = [_text(value, is_exact=is_exact) for value in values]
     return array_of_texts(texts, pa.large_string())
 
 
-def _cast(value: Any, dtype: DataType) -> Any:
-    """A JSON value as one of a type; ``None`` where it is of another."""
+def _cast(value: Any, key: GroupKey) -> Any:
+    """A JSON value as one of the key's type; ``None`` where it is of another."""
+    dtype = key.cast
+    assert dtype is not None
     if dtype is DataType.BOOL:
         return value if isinstance(value, bool) else None
     if dtype is DataType.VARCHAR:
         return value if isinstance(value, str) else None
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and not key.is_exact_type:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return None
