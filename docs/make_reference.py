@@ -137,7 +137,14 @@ def settings() -> str:
             meaning[current] += f" {line.strip()}"
     return table(
         ["setting", "default", "meaning"],
-        ((f"`{f.name}`", f"{f.default:,}", meaning[f.name]) for f in fields(Settings)),
+        (
+            (
+                f"`{f.name}`",
+                "" if f.default is None else f"{f.default:,}",
+                meaning[f.name],
+            )
+            for f in fields(Settings)
+        ),
     )
 
 

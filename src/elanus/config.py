@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+_UNKNOWN_MEMORY = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,9 @@ class Settings:
         history_s: how long deleted rows stay readable at an older timestamp.
         expired_s: how long background work keeps rows that have expired, which a longer
             time to live brings back; a compaction that is asked for removes them.
+        graph_bytes: memory for graphs that AUTOINDEX loads instead of mapping them;
+            where it is not enough, another kind is built. None: a quarter of the
+            machine's.
         worker_threads: threads of the build process; 0 means all cores.
         build_attempts: failures after which a segment stays without its index.
         max_databases: beside the default one; 0 for the limit `DATABASES`.
@@ -42,7 +51,25 @@ class Settings:
     flush_age_s: float = 600.0
     history_s: float = 0.0
     expired_s: float = 600.0
+    graph_bytes: int | None = None
     worker_threads: int = 0
     build_attempts: int = 3
     max_databases: int = 0
     max_collections: int = 0
+
+    @property
+    def graph_room(self) -> int:
+        """Bytes that graphs may take in memory."""
+        return memory_bytes() // 4 if self.graph_bytes is None else self.graph_bytes
+
+
+def memory_bytes() -> int:
+    """Memory of the machine, or of the container when that has less."""
+    total = _UNKNOWN_MEMORY
+    # Windows has no sysconf, and some systems not these names
+    with suppress(AttributeError, ValueError, OSError):
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    # there is no such file, or it says "max"
+    with suppress(OSError, ValueError):
+        total = min(total, int(_CGROUP_LIMIT.read_text()))
+    return total

@@ -179,6 +179,7 @@ class BuildRequest:
         index_type: the name the user gave, echoed in the meta.
         seed: of all sampling; the same request builds an index of the same recall.
         threads: OpenMP threads to use.
+        graph_bytes: memory that an index which is loaded, not mapped, may take.
         progress: called with the share done, 0 to 1, never falling.
         is_cancelled: asked between chunks of work.
     """
@@ -189,6 +190,7 @@ class BuildRequest:
     index_type: str = ""
     seed: int = 0
     threads: int = 1
+    graph_bytes: int = 0
     progress: Callable[[float], None] = _unheard
     is_cancelled: Callable[[], bool] = _never
 

@@ -33,6 +33,9 @@ _CANDIDATES_BY_KIND = {"IVF_RABITQ": 16, "SCANN": 16}
 _SKETCH_SHARES = (0.9, 0.5, 0.1)
 # A walk with ef beyond this share of the rows takes longer than a scan of the sketch.
 _ROWS_PER_EFFORT = 256
+# What a step of a graph costs, in those of HNSW; and walks that are tried in any case.
+_WALK_COSTS = {"SYMPHONYQG": 0.25}
+_LEAST_TRIED = {"SYMPHONYQG": 1024}
 
 Search = Callable[[int, Allowed], TopK]
 
@@ -113,8 +116,15 @@ def _efforts(index: VectorIndex) -> list[int]:
     full = index.full_effort
     if index.visits_lists:
         return [effort for effort in _EFFORTS if effort < full] + [full]
-    useful = max(_EFFORTS[0], index.meta.rows // _ROWS_PER_EFFORT)
+    rows_per_effort = _ROWS_PER_EFFORT * walk_cost(index.meta.kind)
+    least = _LEAST_TRIED.get(index.meta.kind, _EFFORTS[0])
+    useful = max(least, index.meta.rows / rows_per_effort)
     return [effort for effort in _EFFORTS if effort <= useful]
+
+
+def walk_cost(kind: str) -> float:
+    """What a unit of effort costs in a kind of index, in those of HNSW."""
+    return _WALK_COSTS.get(kind, 1.0)
 
 
 def _sample_queries(block: VectorBlock, rng: np.random.Generator) -> Floats:

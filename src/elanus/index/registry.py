@@ -19,6 +19,8 @@ from elanus.index.dense.coded_hnsw import CodedHnsw
 from elanus.index.dense.flat import Flat
 from elanus.index.dense.hnsw import Hnsw
 from elanus.index.dense.ivf import Ivf
+from elanus.index.dense.symphony import NAME as SYMPHONYQG
+from elanus.index.dense.symphony import build_symphony, is_possible, open_symphony
 from elanus.index.factory import FactoryIndex
 from elanus.index.params import parse_build_params
 from elanus.index.sparse.inverted import Inverted
@@ -33,9 +35,11 @@ _AUTO_GRAPH = {"M": 18, "efConstruction": 240}
 
 
 class AutoIndex:
-    """AUTOINDEX: of numbers FLAT for few rows, else HNSW with Milvus' parameters.
+    """AUTOINDEX: of numbers FLAT for few rows, else a graph.
 
-    Of bits it is a scan, and nothing is built; of sparse rows it is an inverted file.
+    The graph is SYMPHONYQG where its library has a wheel and memory is left for it,
+    else HNSW with Milvus' parameters. Of bits AUTOINDEX is a scan, and nothing is
+    built; of sparse rows it is an inverted file.
     """
 
     name = AUTOINDEX
@@ -55,6 +59,10 @@ class AutoIndex:
             resolved = self.resolve(request.params, request.rows, request.dim)
             # FLAT would keep narrow rows in float32: the graph keeps them as they are
             is_graph = resolved or request.matrix.dtype != np.float32
+            if is_graph and is_possible(request):
+                built = build_symphony(request, path)
+                if built is not None:
+                    return built
             kind = Hnsw() if is_graph else Flat()
             resolved = dict(_AUTO_GRAPH) if is_graph else {}
         meta = kind.build(replace(request, params=resolved), path)
@@ -62,7 +70,7 @@ class AutoIndex:
 
     def open(self, meta: IndexMeta, path: Path) -> VectorIndex:
         """Open whichever kind was built."""
-        return index_kind(meta.kind).open(meta, path)
+        return open_index(meta, path)
 
 
 KINDS: dict[str, IndexKind] = {
@@ -143,6 +151,8 @@ def open_index(meta: IndexMeta, path: Path) -> VectorIndex:
     Raises:
         CorruptionError: a file is not what ``meta`` says; rebuild the index.
     """
+    if meta.kind == SYMPHONYQG:  # built by AUTOINDEX, and by no name of its own
+        return open_symphony(meta, path)
     return index_kind(meta.kind).open(meta, path)
 
 

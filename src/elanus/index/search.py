@@ -27,7 +27,7 @@ from elanus.distance.kernels import (
 from elanus.distance.metrics import Floats
 from elanus.distance.topk import Offsets, TopK
 from elanus.index.base import Allowed, SearchParams, VectorIndex
-from elanus.index.calibration import lossy_candidates
+from elanus.index.calibration import lossy_candidates, walk_cost
 from elanus.index.strategy import (
     SearchFacts,
     Strategy,
@@ -184,6 +184,7 @@ def _facts(
         calibration=meta.calibration,
         has_sketch=index.sketch is not None,
         visits_lists=index.visits_lists,
+        walk=walk_cost(meta.kind),
     )
 
 

@@ -83,6 +83,7 @@ class SearchFacts:
         full_effort: the effort beyond which an index visits nothing more.
         calibration: the efforts measured for filters.
         visits_lists: the effort counts inverted lists, not graph candidates.
+        walk: what a unit of effort costs, in those of HNSW.
     """
 
     rows: int
@@ -95,6 +96,7 @@ class SearchFacts:
     full_effort: int = 0
     calibration: Calibration = _UNCALIBRATED
     visits_lists: bool = False
+    walk: float = 1.0
 
 
 @lru_cache(maxsize=256)
@@ -208,7 +210,7 @@ def _index_ns(facts: SearchFacts, effort: int) -> float:
     if facts.visits_lists:
         visited = facts.rows * effort / max(facts.full_effort, 1)
         return visited * _row_ns(facts.dim) + facts.full_effort * _row_ns(facts.dim) / 4
-    return effort * (_WALK_NS + _WALK_DIM_NS * facts.dim)
+    return facts.walk * effort * (_WALK_NS + _WALK_DIM_NS * facts.dim)
 
 
 def _sketch_ns(facts: SearchFacts, candidates: int) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 from elanus.engine.shard import LocalShard
 from elanus.engine.write.jobs import BuildJob, Runner
 from elanus.errors import CorruptionError, StorageError, UnknownOutcome
+from elanus.index.dense.symphony import loaded_bytes
 from elanus.segment.attached import AttachedIndex
 from elanus.segment.sealed import SealedSegment
 from elanus.storage.columnar import FileStamp
@@ -71,6 +72,7 @@ def run_build(shard: LocalShard, target: BuildTarget, runner: Runner) -> IndexEn
         index_id,
         dict(definition),
         shard.node.settings.worker_threads or os.cpu_count() or 1,
+        shard.node.settings.graph_room - loaded_bytes(),
     )
     try:
         result = runner.run(job)

@@ -49,6 +49,7 @@ class BuildJob:
     index_id: int
     definition: Mapping[str, Any]
     threads: int
+    graph_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,7 @@ def _run_build(
         params=job.definition["params"],
         index_type=job.definition["index_type"],
         threads=job.threads,
+        graph_bytes=job.graph_bytes,
         progress=progress,
         is_cancelled=is_cancelled,
     )
