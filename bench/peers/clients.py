@@ -169,8 +169,7 @@ class Work:
         found: list[tuple[int, int, np.ndarray]] = []
 
         def one() -> None:
-            at, start = next(order), int(rng.integers(len(self.rank) - job.width + 1))
-            text = f"rank >= {start} and rank < {start + job.width}"
+            at, (text, start) = next(order), self._ranks(rng, job.width)
             hits = self._search_rows([self.queries[at]], job.ef, text)[0]
             found.append((at, start, _ids(hits)))
 
@@ -202,12 +201,27 @@ class Work:
         )
 
     def _get(self, job: Job) -> Callable[[], Outcome]:
+        """Ten rows by their keys."""
         rng = np.random.default_rng((job.seed, self.number))
 
         def one() -> None:
-            key = int(rng.integers(len(self.rank)))
-            rows = self.client.get(COLLECTION, ids=[key], output_fields=["rank"])
-            assert rows[0]["rank"] == self.rank[key], "a wrong row"
+            keys = rng.choice(len(self.rank), LIMIT, replace=False).tolist()
+            rows = self.client.get(COLLECTION, ids=keys, output_fields=["rank"])
+            known = {row["id"]: row["rank"] for row in rows}
+            assert known == {key: self.rank[key] for key in keys}, "wrong rows"
+
+        self._warm_up(job, one)
+        return lambda: _timed(one, seconds=job.seconds)
+
+    def _query(self, job: Job) -> Callable[[], Outcome]:
+        """Ten rows by a filter, each time another."""
+        rng = np.random.default_rng((job.seed, self.number))
+
+        def one() -> None:
+            text, start = self._ranks(rng, LIMIT)
+            rows = self.client.query(COLLECTION, filter=text, output_fields=["rank"])
+            found = sorted(row["rank"] for row in rows)
+            assert found == list(range(start, start + LIMIT)), "wrong rows"
 
         self._warm_up(job, one)
         return lambda: _timed(one, seconds=job.seconds)
@@ -219,6 +233,24 @@ class Work:
 
         self._warm_up(job, one)
         return lambda: _timed(one, seconds=job.seconds)
+
+    def _filtered_count(self, job: Job) -> Callable[[], Outcome]:
+        rng = np.random.default_rng((job.seed, self.number))
+
+        def one() -> None:
+            text, _ = self._ranks(rng, job.width)
+            rows = self.client.query(
+                COLLECTION, filter=text, output_fields=["count(*)"]
+            )
+            assert rows[0]["count(*)"] == job.width, "a wrong count"
+
+        self._warm_up(job, one)
+        return lambda: _timed(one, seconds=job.seconds)
+
+    def _ranks(self, rng: np.random.Generator, width: int) -> tuple[str, int]:
+        """A filter that so many rows pass, and the least rank of them."""
+        start = int(rng.integers(len(self.rank) - width + 1))
+        return f"rank >= {start} and rank < {start + width}", start
 
     def _order(self, job: Job) -> Iterator[int]:
         rng = np.random.default_rng((job.seed, self.number))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from bench.peers.peer import ProcessPeer, surroundings
 
@@ -27,3 +29,11 @@ class ElanusPeer(ProcessPeer):
         program = [sys.executable, "-m", "elanus.cli", "serve"]
         ports = ["--port", str(self.port), "--http-port", "0"]
         return [*program, "--data", str(self.folder), *ports]
+
+
+class ElanusAutoPeer(ElanusPeer):
+    """The same with the index that it chooses by itself."""
+
+    name = "elanus-auto"
+    index_type = "AUTOINDEX"
+    index_params: Mapping[str, int] = MappingProxyType({})

@@ -22,7 +22,7 @@ from bench.peers.clients import (
 )
 from bench.peers.environments import Unavailable
 from bench.peers.peer import Peer, unused_port
-from bench.setup import DIM, HNSW, LIMIT, Setup
+from bench.setup import DIM, LIMIT, Setup
 
 # Steps of a tenth: with larger ones a peer that just misses a recall is punished.
 EFFORTS = tuple(sorted({round(10 * 1.1**step) for step in range(43)}))
@@ -135,7 +135,7 @@ def load(peer: Peer, data: Data, pace: Pace, say: Say) -> Candidate:
     candidate = start(peer, data, say)
     try:
         with connected(peer.uri) as client:
-            _create(client)
+            _create(client, peer)
             _fill(candidate, client, len(data.load("rank")), say)
             _build(candidate, client, len(data.load("rank")), say)
         _wait_until_quiet(peer, pace)
@@ -160,13 +160,18 @@ def _until_answered(client: MilvusClient, begin: float) -> float:
             time.sleep(0.1)
 
 
-def _create(client: MilvusClient) -> None:
+def _create(client: MilvusClient, peer: Peer) -> None:
     schema = client.create_schema(auto_id=False)
     schema.add_field("id", DataType.INT64, is_primary=True)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=DIM)
     schema.add_field("rank", DataType.INT64)
     index = client.prepare_index_params()
-    index.add_index("vector", index_type="HNSW", metric_type=METRIC, params=HNSW)
+    index.add_index(
+        "vector",
+        index_type=peer.index_type,
+        metric_type=METRIC,
+        params=dict(peer.index_params),
+    )
     client.create_collection(
         COLLECTION, schema=schema, index_params=index, num_shards=1
     )

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,7 @@ import psutil
 
 from bench.footprint import folder_bytes
 from bench.peers.environments import Unavailable
+from bench.setup import HNSW
 
 START_S = 120.0
 STOP_S = 10.0
@@ -23,6 +25,8 @@ class Peer(Protocol):
     """A server of Milvus' protocol."""
 
     name: str
+    index_type: str
+    index_params: Mapping[str, int]
 
     @property
     def uri(self) -> str:
@@ -61,6 +65,8 @@ class ProcessPeer:
     """A server started by a command line."""
 
     name = ""
+    index_type = "HNSW"
+    index_params: Mapping[str, int] = HNSW
 
     def __init__(self, folder: Path) -> None:
         """Prepare to serve the folder; the port is one that is free now."""

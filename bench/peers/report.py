@@ -12,6 +12,7 @@ from bench.peers.clients import CLIENTS
 # Figures of one server by name: a value per round.
 Figures = Mapping[str, list[float]]
 OURS, MILVUS = "elanus", "milvus"
+AUTO = "elanus-auto"  # ours with the index that it chooses by itself
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Line:
         most: largest value of ours.
         is_absolute: no ratio is shown, as for recall.
         is_detail: left out of a short table.
+        is_best: the bar is for the better of our two.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Line:
     most: float | None = None
     is_absolute: bool = False
     is_detail: bool = False
+    is_best: bool = False
 
 
 _TIMES = {"p50": "p50", "p99": "p99", "cpu": "server CPU"}
@@ -81,6 +84,17 @@ def _writes() -> list[Line]:
     return lines
 
 
+def _filtered() -> list[Line]:
+    lines = []
+    for share in (0.5, 0.1, 0.01, 0.001):
+        title = f"filter that {share:.4g} pass, 1 client"
+        lines += [
+            Line(f"filtered_{share}_qps", title, "/s", bar=3.0, is_best=True),
+            Line(f"filtered_{share}_recall", "its recall", "", is_absolute=True),
+        ]
+    return lines
+
+
 _TWICE = {"copied twice": 1.0}
 LINES = [
     *_writes(),
@@ -89,12 +103,12 @@ LINES = [
     Line("searchable_s", "until all are found", "s", more_is_better=False),
     Line("build_s", "flush and build", "s", more_is_better=False),
     *_searches(),
-    Line("filtered_0.1_qps", "filter that 10 % pass, 1 client", "/s"),
-    Line("filtered_0.1_recall", "its recall", "", is_absolute=True),
-    Line("filtered_0.01_qps", "filter that 1 % pass, 1 client", "/s"),
-    Line("filtered_0.01_recall", "its recall", "", is_absolute=True),
-    Line("get_qps", "get by id, 1 client", "/s"),
-    Line("count_qps", "count(*), 1 client", "/s"),
+    *_filtered(),
+    Line("get_qps", "get of 10 ids, 1 client", "/s", bar=2.0),
+    Line("query_qps", "query by filter, 1 client", "/s", bar=2.0),
+    Line("count_qps", "count(*), 1 client", "/s", bar=2.0),
+    Line("filtered_count_qps", "count by filter, 1 client", "/s", bar=2.0),
+    Line("bulk_qps", "1,000 queries in a call", "calls/s", bar=2.0),
     Line(
         "beside_bulk_p99_ms",
         "p99 beside a client of nq = 1,000",
@@ -155,7 +169,7 @@ def _cells(line: Line, results: Mapping[str, Figures], peers: list[str]) -> list
     for peer in peers:
         theirs = _value(line, results[peer])
         text = _shown(theirs, line.unit)
-        if ours and theirs and not line.is_absolute:
+        if ours and theirs and not line.is_absolute and peer != AUTO:
             text = f"{_number(_ratio(line, ours, theirs))} × ({text})"
         cells.append(text)
     return cells
@@ -165,6 +179,8 @@ def _verdict(
     line: Line, results: Mapping[str, Figures], is_full: bool
 ) -> tuple[str, str]:
     ours = _value(line, results.get(OURS, {}))
+    if line.is_best:
+        ours = max(ours or 0.0, _value(line, results.get(AUTO, {})) or 0.0)
     if line.most is not None:
         bar, passed = (
             f"≤ {line.most:g} {line.unit}",

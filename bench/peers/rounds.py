@@ -21,7 +21,7 @@ from bench.peers.loading import COLD_S, RECALLS, Candidate, Pace, Say
 from bench.peers.peer import Peer
 from bench.setup import LIMIT
 
-SHARES = (0.1, 0.01)
+SHARES = (0.5, 0.1, 0.01, 0.001)
 _SAME = 0.9  # of the answer before: built anew, a graph may differ a little
 MIB = 2**20
 
@@ -57,7 +57,11 @@ def _jobs(
         width = max(LIMIT, round(rows * share))
         jobs[f"filtered_{share}"] = [Job("filtered", seconds, best, width, number)]
     jobs["get"] = [Job("get", seconds, seed=number)]
+    jobs["query"] = [Job("query", seconds, seed=number)]
     jobs["count"] = [Job("count", seconds, seed=number)]
+    tenth = round(rows / 10)
+    jobs["filtered_count"] = [Job("filtered_count", seconds, 0, tenth, number)]
+    jobs["bulk"] = [Job("bulk", seconds, best)]
     search = Job("search", 2 * seconds, best, seed=number)
     jobs["beside_bulk"] = [search, Job("bulk", 2 * seconds, best)]
     return jobs
@@ -68,7 +72,12 @@ def _measure(candidate: Candidate, name: str, jobs: list[Job]) -> float:
     before = candidate.peer.cpu_s()
     outcomes = candidate.clients.run(*jobs)
     cpu_s = candidate.peer.cpu_s() - before
-    counted = [o for o, job in zip(outcomes, jobs, strict=True) if job.kind != "bulk"]
+    # where there is another client, the bulk is its neighbour
+    counted = [
+        o
+        for o, job in zip(outcomes, jobs, strict=True)
+        if job.kind != "bulk" or len(jobs) == 1
+    ]
     waits_ms = np.concatenate([outcome.waits for outcome in counted]) * 1e3
     calls = sum(outcome.calls for outcome in outcomes)
     rate = sum(len(outcome.waits) / outcome.seconds for outcome in counted)
