@@ -26,6 +26,7 @@ from elanus.expr.bind_elements import (
     refuse_early_filter,
 )
 from elanus.expr.bind_functions import bind_call
+from elanus.expr.bind_text import bind_text, text_function
 from elanus.expr.bind_times import bind_moment, bind_time_comparison, time_column
 from elanus.expr.constants import fold_arithmetic
 from elanus.expr.parser import parse
@@ -134,6 +135,9 @@ def _bind_call(scope: Scope, tree: ast.Call) -> Bound:
     kind = match_kind(tree.name)
     if kind is not None:
         return bind_match_elements(scope, tree, kind, bind)
+    text = text_function(tree.name)
+    if text is not None:
+        return bind_text(scope, tree, text, bind)
     return bind_call(scope, tree, [bind(scope, a) for a in tree.arguments])
 
 

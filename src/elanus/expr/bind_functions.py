@@ -7,7 +7,7 @@ from collections.abc import Callable
 from elanus.expr import predicate as p
 from elanus.expr.bind_spatial import SPATIAL
 from elanus.expr.constants import cast, type_of
-from elanus.expr.refusal import Refusal, not_supported_yet
+from elanus.expr.refusal import Refusal
 from elanus.expr.scope import Bound, Const, Sampled, Scope, type_name
 from elanus.expr.tree import Call
 from elanus.schema.types import DataType
@@ -24,8 +24,6 @@ def bind_call(scope: Scope, call: Call, arguments: list[Bound]) -> Bound:
     name = (
         call.name.lower() if call.name in (call.name.upper(), call.name.lower()) else ""
     )
-    if name in _LATER:
-        raise not_supported_yet(name)
     function = _FUNCTIONS.get(name)
     if function is None:
         kinds = ", ".join(map(type_name, arguments))
@@ -196,4 +194,3 @@ _FUNCTIONS: dict[str, tuple[int, _Binder]] = {
     "starts_with": (2, _bind_starts_with),
     **SPATIAL,
 }
-_LATER = frozenset(("text_match", "text_match_fuzzy", "phrase_match"))

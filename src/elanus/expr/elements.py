@@ -17,6 +17,7 @@ from elanus.expr.boxes import Boxes
 from elanus.expr.jsonpath import Path, PathColumn
 from elanus.expr.kleene import Bools, Mask, unknown_of
 from elanus.expr.source import ColumnSource, fixed_width
+from elanus.text.postings import Occurrences
 
 Counts = npt.NDArray[np.int64]
 
@@ -44,6 +45,10 @@ class ElementSource:
     def json_path(self, field_id: int, path: Path) -> PathColumn:
         """Never asked for: no element is JSON."""
         raise InternalError("elements are no JSON")
+
+    def texts(self, field_id: int) -> Occurrences:
+        """Never asked for: no text of an element is cut."""
+        raise InternalError("texts of elements are not cut")
 
 
 def lengths_of(source: ColumnSource, field_id: int) -> Counts:

@@ -48,6 +48,7 @@ from elanus.expr.narrow import (
     rows_left,
 )
 from elanus.expr.source import ColumnSource, Numbers, Strings, read
+from elanus.expr.text_condition import TextMatch
 from elanus.schema.arrays import scalar_of_text
 from elanus.schema.types import DataType
 
@@ -268,6 +269,12 @@ def _match_elements(condition: p.Match, source: ColumnSource) -> Mask:
     return match_rows(condition, source, truth(condition.part, elements).true)
 
 
+def _text_match(condition: TextMatch, source: ColumnSource) -> Mask:
+    field_id = condition.operand.field_id
+    true = condition.query.rows(source.texts(field_id), source.n_rows)
+    return where_known(true, unknown_of(source.column(field_id)))
+
+
 _EVALUATORS: dict[type, Callable[[Any, ColumnSource], Mask]] = {
     p.Always: _always,
     p.And: _and,
@@ -285,4 +292,5 @@ _EVALUATORS: dict[type, Callable[[Any, ColumnSource], Mask]] = {
     p.Contains: _contains,
     p.Match: _match_elements,
     p.Spatial: _spatial,
+    TextMatch: _text_match,
 }

@@ -18,8 +18,10 @@ from elanus.expr.boxes import Boxes
 from elanus.expr.jsonpath import Path, PathColumn
 from elanus.expr.kleene import Mask, conjunction
 from elanus.expr.source import ColumnSource
+from elanus.expr.text_condition import TextMatch
 from elanus.schema.arrays import array_of, values_of
 from elanus.schema.types import DataType
+from elanus.text.postings import Occurrences
 
 FEW_ROWS_LEFT: Final = 8
 """Narrowing pays when at most one row in so many is left: taking rows costs, too."""
@@ -49,6 +51,10 @@ class NarrowedSource:
         """Never asked for: no condition on JSON counts as costly."""
         raise InternalError("JSON paths are cached whole and are not narrowed")
 
+    def texts(self, field_id: int) -> Occurrences:
+        """Never asked for: no condition on tokens counts as costly."""
+        raise InternalError("indexes of texts are not narrowed")
+
 
 def is_costly(condition: p.Condition) -> bool:
     """Whether a condition reads strings, geometries or whole arrays, and no JSON."""
@@ -56,6 +62,8 @@ def is_costly(condition: p.Condition) -> bool:
         return is_costly(condition.part)
     if isinstance(condition, p.Spatial | p.Match):
         return True
+    if isinstance(condition, TextMatch):
+        return False
     if isinstance(condition, p.Contains):
         return isinstance(condition.array, p.Column)
     operand: Any = getattr(condition, "operand", None)

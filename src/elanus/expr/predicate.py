@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from elanus.expr.durations import Duration
 from elanus.expr.membership import Members
+from elanus.expr.text_condition import TextMatch
 from elanus.expr.tree import list_text, quoted
 from elanus.schema.types import DataType
 
@@ -374,6 +375,7 @@ Condition: TypeAlias = (
     | Contains
     | Match
     | Spatial
+    | TextMatch
     | Not
     | And
     | Or

@@ -24,8 +24,3 @@ class Refusal(Exception):
         """The reason with Milvus' words around it; ``text`` is the expression."""
         before = f"cannot parse expression: {text}: " if self.names_text else ""
         return f"{before}{self.reason}{': query plan failed' * self.is_plan_failure}"
-
-
-def not_supported_yet(what: str) -> Refusal:
-    """The refusal of a construct that the grammar has and this engine lacks."""
-    return Refusal(f"{what} is not supported yet")

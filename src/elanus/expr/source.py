@@ -18,6 +18,7 @@ from elanus.expr.jsonpath import Kind, Path, PathColumn
 from elanus.expr.kleene import Bools, unknown_of, unpack_bits
 from elanus.schema.arrays import array_of, values_of
 from elanus.schema.types import DataType
+from elanus.text.postings import Occurrences
 
 Numeric: TypeAlias = npt.NDArray[Any]
 
@@ -40,6 +41,10 @@ class ColumnSource(Protocol):
 
     def boxes(self, field_id: int) -> Boxes:
         """What surrounds geometries, cached; made by :func:`boxes.boxes_of`."""
+        ...
+
+    def texts(self, field_id: int) -> Occurrences:
+        """Where the tokens of a column of texts stand."""
         ...
 
 

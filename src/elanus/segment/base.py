@@ -18,6 +18,7 @@ from elanus.schema.schema import CollectionSchema
 from elanus.schema.vectors import VectorColumn
 from elanus.segment.deletes import HiddenRows, Mask
 from elanus.segment.keys import Keys
+from elanus.text.postings import Occurrences
 
 Ranges = dict[int, tuple[object, object, int]]
 Spans = tuple[tuple[int, int], ...]
@@ -50,6 +51,9 @@ class Segment(Protocol):
 
     def boxes(self, field_id: int, n_rows: int) -> Boxes:
         """What surrounds the geometries of a column, read once and kept."""
+
+    def texts(self, field_id: int, n_rows: int) -> Occurrences:
+        """Where the tokens of a column of texts stand, cut once and kept."""
 
     def vectors(self, field_id: int, n_rows: int) -> VectorColumn:
         """A column of vectors, of the first ``n_rows`` rows."""

@@ -1,4 +1,7 @@
-"""What filters have decoded of a segment's columns, kept for the next: JSON, boxes."""
+"""What filters have decoded of a segment's columns, kept for the next.
+
+JSON, boxes of geometries, tokens of texts.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,9 @@ import pyarrow as pa
 
 from elanus.expr.boxes import Boxes, boxes_of
 from elanus.expr.jsonpath import PathColumn, extract
+from elanus.schema.schema import FieldSchema
+from elanus.text.fields import analyzer_of
+from elanus.text.postings import Postings, ReadPostings
 
 CACHE_BYTES = 64 << 20
 ROW_BYTES = 40  # kind, two numbers, a string and its offset, roughly
@@ -67,3 +73,26 @@ class DecodedBoxes:
             known = known.and_then(boxes_of(column.slice(len(known))))
             self._known[field_id] = known
         return known.first(len(column))
+
+
+class DecodedTexts:
+    """Tokens of texts by field, once a filter has asked for them.
+
+    Safe to share among threads: rows only ever come behind those that are known.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, Postings] = {}
+        self._lock = threading.Lock()
+
+    def get(self, field: FieldSchema, column: pa.Array) -> ReadPostings:
+        """The tokens of a column, which may be longer or shorter than the last time.
+
+        Raises:
+            UnsupportedOperation: a library of the field's analyzer is not installed.
+        """
+        with self._lock:
+            known = self._known.get(field.id)
+            if known is None:
+                known = self._known[field.id] = Postings(analyzer_of(field))
+        return known.upto(column)

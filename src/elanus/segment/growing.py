@@ -26,10 +26,11 @@ from elanus.schema.columns import (
 from elanus.schema.schema import CollectionSchema
 from elanus.schema.vectors import VectorColumn
 from elanus.segment.base import Ranges, Spans
-from elanus.segment.decoded import DecodedBoxes, DecodedPaths
+from elanus.segment.decoded import DecodedBoxes, DecodedPaths, DecodedTexts
 from elanus.segment.deletes import HiddenRows, Mask
 from elanus.segment.growing_vectors import GrowingVectors
 from elanus.segment.keys import Key, Keys
+from elanus.text.postings import Occurrences
 
 ROW_OVERHEAD_BYTES = 120  # ts, partition, key table entry
 
@@ -58,6 +59,7 @@ class GrowingSegment:
         self._joined: dict[int, pa.Array] = {}
         self._decoded = DecodedPaths()
         self._boxes = DecodedBoxes()
+        self._texts = DecodedTexts()
         # newest row of each key, and for each row the older row of the same key
         self._newest: dict[Key, int] = {}
         self._older = np.empty(capacity_rows, np.int32)
@@ -163,6 +165,11 @@ class GrowingSegment:
     def boxes(self, field_id: int, n_rows: int) -> Boxes:
         """See :class:`elanus.segment.base.Segment`."""
         return self._boxes.get(field_id, self.column(field_id, n_rows))
+
+    def texts(self, field_id: int, n_rows: int) -> Occurrences:
+        """See :class:`elanus.segment.base.Segment`."""
+        field = self.schema.ever[field_id]
+        return self._texts.get(field, self.column(field_id, n_rows))
 
     def vectors(self, field_id: int, n_rows: int) -> VectorColumn:
         """See :class:`elanus.segment.base.Segment`."""

@@ -19,12 +19,13 @@ from elanus.schema.schema import CollectionSchema
 from elanus.schema.vectors import VectorColumn, single_vectors, vectors_from_arrow
 from elanus.segment.attached import AttachedIndex
 from elanus.segment.base import Ranges, Spans
-from elanus.segment.decoded import DecodedBoxes, DecodedPaths
+from elanus.segment.decoded import DecodedBoxes, DecodedPaths, DecodedTexts
 from elanus.segment.deletes import HiddenRows, Mask
 from elanus.segment.files import TS_COLUMN, SegmentMeta, vector_file
 from elanus.segment.keys import Keys, matches_in
 from elanus.storage.columnar import ColumnFile
 from elanus.storage.files import FileStore
+from elanus.text.postings import Occurrences
 
 
 class SealedSegment:
@@ -62,6 +63,7 @@ class SealedSegment:
         self._vectors: dict[int, tuple[object, VectorColumn]] = {}
         self._decoded = DecodedPaths()
         self._boxes = DecodedBoxes()
+        self._texts = DecodedTexts()
 
     # --- reading ---------------------------------------------------------------
 
@@ -86,6 +88,11 @@ class SealedSegment:
     def boxes(self, field_id: int, n_rows: int) -> Boxes:
         """See :class:`elanus.segment.base.Segment`."""
         return self._boxes.get(field_id, self.column(field_id, n_rows))
+
+    def texts(self, field_id: int, n_rows: int) -> Occurrences:
+        """See :class:`elanus.segment.base.Segment`."""
+        field = self.schema.ever[field_id]
+        return self._texts.get(field, self.column(field_id, n_rows))
 
     def vectors(self, field_id: int, n_rows: int) -> VectorColumn:
         """See :class:`elanus.segment.base.Segment`."""

@@ -23,6 +23,7 @@ from elanus.schema.types import DataType
 from elanus.segment.base import Spans
 from elanus.segment.deletes import Mask
 from elanus.segment.keys import Keys
+from elanus.text.postings import Occurrences
 
 _UNKNOWN = Allowed(np.empty(0, np.bool_))
 # Each span costs as much as a few thousand rows.
@@ -97,6 +98,10 @@ class ViewSource:
         """What surrounds the geometries of a column."""
         boxes = self.view.segment.boxes(field_id, self.view.n_rows)
         return boxes if self.span is None else boxes.part(*self.span)
+
+    def texts(self, field_id: int) -> Occurrences:
+        """Where the tokens of a column of texts stand."""
+        return self.view.segment.texts(field_id, self.view.n_rows)
 
 
 def allowed_rows(
