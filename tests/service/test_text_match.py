@@ -47,19 +47,21 @@ def filled(stage: Stage) -> Stage:
     return stage
 
 
-def write(stage: Stage, kind: Any, ids: list[int], texts: list[str | None]) -> None:
+def write(
+    stage: Stage, kind: Any, ids: list[int], texts: list[str | None], **options: str
+) -> None:
     """Insert or upsert texts."""
     columns = (
         column("id", DataType.INT64, ids),
         column("text", DataType.VARCHAR, texts),
         column("vector", DataType.FLOAT_VECTOR, vectors(len(ids))),
     )
-    stage.write(kind, columns, len(ids))
+    stage.write(kind, columns, len(ids), **options)
 
 
-def found(stage: Stage, text: str) -> list[int]:
+def found(stage: Stage, text: str, **options: Any) -> list[int]:
     """Keys of the rows that match."""
-    reply = stage.query(text, output_fields=("id",))
+    reply = stage.query(text, output_fields=("id",), **options)
     return by_name(reply.columns)["id"]
 
 
@@ -105,3 +107,17 @@ def test_searches_are_filtered(filled: Stage) -> None:
     """A search finds matching rows only."""
     reply = filled.search(vectors(1), 5, filter='text_match(text, "learn")')
     assert sorted(reply.keys.to_pylist()) == [3, 4, 6]
+
+
+def test_partitions(filled: Stage) -> None:
+    """Of a partition whose rows stand together in a file, its own match."""
+    filled.ask(r.CreatePartition(DEFAULT, "books", "more"))
+    filled.ask(r.LoadPartitions(DEFAULT, "books", ("more",), r.LoadOptions()))
+    texts: list[str | None] = [f"river {i}" for i in range(40)]
+    write(filled, r.Insert, list(range(100, 140)), texts, partition="more")
+    for change in (lambda: None, lambda: flush(filled)):
+        change()
+        asked = 'text_match(text, "river")'
+        assert found(filled, asked, partitions=("more",)) == list(range(100, 140))
+        assert found(filled, asked, partitions=("_default",)) == [0, 2]
+        assert found(filled, 'phrase_match(text, "river 7")') == [107]

@@ -143,3 +143,25 @@ class ReadPostings:
     def vocabulary(self) -> list[str]:
         """See :class:`Occurrences`."""
         return list(self.number_by_token)
+
+
+@dataclass(frozen=True, slots=True)
+class CutPostings:
+    """The occurrences in the rows from one to before another; see :class:`Occurrences`.
+
+    Rows are numbered from the first.
+    """
+
+    whole: Occurrences
+    first: int
+    past: int
+
+    def occurrences(self, token: str) -> tuple[Numbers, Numbers]:
+        """See :class:`Occurrences`."""
+        rows, positions = self.whole.occurrences(token)
+        start, end = np.searchsorted(rows, (self.first, self.past))
+        return rows[start:end] - np.int32(self.first), positions[start:end]
+
+    def vocabulary(self) -> list[str]:
+        """See :class:`Occurrences`; tokens of other rows are among them."""
+        return self.whole.vocabulary()

@@ -23,7 +23,7 @@ from elanus.schema.types import DataType
 from elanus.segment.base import Spans
 from elanus.segment.deletes import Mask
 from elanus.segment.keys import Keys
-from elanus.text.postings import Occurrences
+from elanus.text.postings import CutPostings, Occurrences
 
 _UNKNOWN = Allowed(np.empty(0, np.bool_))
 # Each span costs as much as a few thousand rows.
@@ -101,7 +101,8 @@ class ViewSource:
 
     def texts(self, field_id: int) -> Occurrences:
         """Where the tokens of a column of texts stand."""
-        return self.view.segment.texts(field_id, self.view.n_rows)
+        whole = self.view.segment.texts(field_id, self.view.n_rows)
+        return whole if self.span is None else CutPostings(whole, *self.span)
 
 
 def allowed_rows(
