@@ -16,6 +16,7 @@ import pyarrow as pa
 from elanus.engine.definition import DEFAULT_PARTITION, CollectionDefinition
 from elanus.engine.lazy import LazyShard
 from elanus.engine.node import Node
+from elanus.engine.read.aggregate import AggregatePlan, aggregated
 from elanus.engine.read.boosted import search_boosted
 from elanus.engine.read.element_rows import ElementRows, Place, matching_elements
 from elanus.engine.read.grouping import search_groups
@@ -341,6 +342,21 @@ class Collection:
             CorruptionError: a column file is damaged; the message names it.
         """
         return matching(version, plan, self._rng_for(plan.predicate), recorder)
+
+    def aggregates(
+        self,
+        version: Version,
+        plan: AggregatePlan,
+        rows: QueryPlan,
+        recorder: Recorder | None = None,
+    ) -> list[pa.Array]:
+        """What is computed of the rows of a query; its limit does not count.
+
+        Raises:
+            CorruptionError: a column file is damaged; the message names it.
+        """
+        rng = self._rng_for(rows.predicate)
+        return aggregated(version, plan, rows, rng, recorder)
 
     def element_rows(
         self,

@@ -11,7 +11,6 @@ from elanus.engine.collection import Collection
 from elanus.engine.read.aggregate import (
     AggregatePlan,
     Output,
-    aggregated,
     is_aggregate,
     plan_aggregates,
 )
@@ -86,7 +85,7 @@ def _grouped(collection: Collection, read: Read, plan: AggregatePlan) -> list[pa
     everything = replace(collection.plan_query(bound), limit=None, offset=0)
     if recorder is not None:
         recorder.planned(version, everything)
-    columns = aggregated(version, collection.rows(version, everything, recorder), plan)
+    columns = collection.aggregates(version, plan, everything, recorder)
     if recorder is not None:
         recorder.step("aggregate")
     if bound.limit is None:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from elanus.engine.read.order import SortKey, ranked
-from elanus.engine.read.query import Rows
-from elanus.engine.version import Version, gather
+from elanus.engine.read.filter import allowed_rows
+from elanus.engine.read.first import values_at
+from elanus.engine.read.order import SortKey
+from elanus.engine.read.plan import QueryPlan
+from elanus.engine.read.recorder import Recorder
+from elanus.engine.read.totals import Aggregate, Operator, Totals, flags_of
+from elanus.engine.version import SegmentView, Version
 from elanus.errors import InvalidParameter, RequestError
+from elanus.index.base import Allowed
 from elanus.schema.arrays import array_of, values_of
+from elanus.schema.columns import Offsets
 from elanus.schema.schema import CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
 
-Numbers: TypeAlias = npt.NDArray[np.int64]
+# Columns of so many rows are read at once.
+_BATCH_ROWS = 1 << 20
+_DIRECTIONS = ("ascending", "descending")
 
 _CALL = re.compile(r"\s*(sum|avg|min|max|count)\s*\(\s*([^()]+?)\s*\)\s*\Z", re.I)
 _KEY_TYPES = frozenset(
@@ -40,42 +47,6 @@ class AggregateMismatch(RequestError):
 
     code = 65535
     is_input_error = False
-
-
-class Operator(StrEnum):
-    """What an aggregate computes."""
-
-    COUNT = "count"
-    SUM = "sum"
-    AVG = "avg"
-    MIN = "min"
-    MAX = "max"
-
-
-@dataclass(frozen=True, slots=True)
-class Aggregate:
-    """One aggregate.
-
-    Attributes:
-        name: as the caller wrote it, which is the name of its column.
-        field: ``None`` for ``count(*)``.
-    """
-
-    name: str
-    operator: Operator
-    field: FieldSchema | None
-
-    @property
-    def dtype(self) -> DataType:
-        """Type of the results."""
-        if self.field is None or self.operator is Operator.COUNT:
-            return DataType.INT64
-        if self.operator is Operator.AVG:
-            return DataType.DOUBLE
-        if self.operator is Operator.SUM:
-            is_whole = self.field.dtype.is_integer
-            return DataType.INT64 if is_whole else DataType.DOUBLE
-        return self.field.dtype
 
 
 Output: TypeAlias = FieldSchema | Aggregate
@@ -128,28 +99,41 @@ def plan_aggregates(
     return AggregatePlan(fields, tuple(outputs))
 
 
-def aggregated(version: Version, rows: Rows, plan: AggregatePlan) -> list[pa.Array]:
+def aggregated(
+    version: Version,
+    plan: AggregatePlan,
+    rows: QueryPlan,
+    rng: np.random.Generator,
+    recorder: Recorder | None = None,
+) -> list[pa.Array]:
     """The columns of a plan's answer, one row per group, groups in order.
+
+    Args:
+        rows: which rows count; limits and order of it are not looked at.
 
     Raises:
         CorruptionError: a column file is damaged; the message names it.
     """
-    source = _Source(version, rows)
-    groups, samples = _groups(source, plan)
-    columns = [
-        source.column(output).take(array_of(samples))
-        if isinstance(output, FieldSchema)
-        else _result(source, output, groups, _n_groups(plan, samples))
-        for output in plan.outputs
-    ]
-    if not plan.order:
+    wanted = [output for output in plan.outputs if isinstance(output, Aggregate)]
+    totals = Totals(plan.keys, wanted)
+    fields = [aggregate.field for aggregate in wanted if aggregate.field is not None]
+    for position, view in enumerate(version.views):
+        allowed = allowed_rows(version, position, rows.partitions, rows.predicate, rng)
+        if recorder is not None:
+            recorder.filter_ran(position, allowed)
+        for batch in _batches(view, allowed):
+            totals.add(
+                len(batch),
+                [values_at(view, batch, key.id) for key in plan.keys],
+                {field.id: _values(view, batch, field) for field in fields},
+            )
+    keys, results = totals.results()
+    made = (*plan.keys, *wanted)
+    by_name = {one.name: c for one, c in zip(made, (*keys, *results), strict=True)}
+    columns = [by_name[output.name] for output in plan.outputs]
+    if not keys:
         return columns
-    chosen = [source.column(key.field).take(array_of(samples)) for key in plan.order]
-    ranks = [
-        ranked(values, is_descending=key.is_descending, nulls_first=key.nulls_first)
-        for key, values in zip(plan.order, chosen, strict=True)
-    ]
-    order = array_of(np.lexsort(ranks[::-1]))
+    order = array_of(_in_order(plan, by_name))
     return [column.take(order) for column in columns]
 
 
@@ -179,106 +163,44 @@ def _aggregate(
         raise InvalidParameter(
             f"target field {target} for aggregation:{operator} does not exist"
         )
-    needs_order = operator in (Operator.MIN, Operator.MAX)
-    is_defined = field.dtype.has_order if needs_order else field.dtype.is_numeric
-    if operator is not Operator.COUNT and not is_defined:
+    aggregate = Aggregate(name, operator, field)
+    if not aggregate.is_defined:
         raise AggregateMismatch(
             f"aggregation operator {operator} does not support data type "
             f"{field.dtype.row.name}"
         )
-    return Aggregate(name, operator, field)
+    return aggregate
 
 
-class _Source:
-    """The columns of some rows, each read once."""
-
-    def __init__(self, version: Version, rows: Rows) -> None:
-        self.rows = rows
-        self._version = version
-        self._columns: dict[int, pa.Array] = {}
-
-    def column(self, field: FieldSchema) -> pa.Array:
-        """A scalar field's values."""
-        known = self._columns.get(field.id)
-        if known is None:
-            known = pa.nulls(0, field.arrow_type)
-            if len(self.rows.offsets):
-                views, rows = self._version.views, self.rows
-                known = gather(views, rows.parts, rows.offsets, field.id)
-            self._columns[field.id] = known
-        return known
-
-    def valid(self, field: FieldSchema) -> npt.NDArray[np.bool_]:
-        """Which rows have a value."""
-        if field.is_vector and not field.nullable:
-            return np.ones(len(self.rows.offsets), np.bool_)
-        flags: npt.NDArray[np.bool_] = (
-            self.column(field).is_valid().to_numpy(zero_copy_only=False)
-        )
-        return flags
+def _batches(view: SegmentView, allowed: Allowed | None) -> Iterator[Offsets]:
+    """The rows that count, a bounded number at a time."""
+    chosen = np.arange(view.n_rows) if allowed is None else allowed.offsets
+    for start in range(0, len(chosen), _BATCH_ROWS):
+        yield chosen[start : start + _BATCH_ROWS]
 
 
-def _n_groups(plan: AggregatePlan, samples: Numbers) -> int:
-    return len(samples) if plan.keys else 1
+def _values(view: SegmentView, rows: Offsets, field: FieldSchema) -> pa.Array:
+    if not field.is_vector:
+        return values_at(view, rows, field.id)
+    valid = view.segment.vectors(field.id, view.n_rows).valid
+    return flags_of(np.ones(len(rows), np.bool_) if valid is None else valid[rows])
 
 
-def _groups(source: _Source, plan: AggregatePlan) -> tuple[Numbers, Numbers]:
-    """The group of each row, and one row of each group, groups ascending by key."""
-    codes = np.zeros(len(source.rows.offsets), np.int64)
-    for field in plan.keys:
-        ranks = ranked(source.column(field), is_descending=False, nulls_first=False)
-        _, dense = np.unique(ranks, return_inverse=True)
-        # at most rows x rows different pairs, which is made dense again at once
-        _, codes = np.unique(codes * (len(codes) + 1) + dense, return_inverse=True)
-    _, samples = np.unique(codes, return_index=True)
-    return codes, samples.astype(np.int64)
-
-
-def _result(
-    source: _Source, aggregate: Aggregate, groups: Numbers, n_groups: int
-) -> pa.Array:
-    """One aggregate of every group; null where a group has no value."""
-    field = aggregate.field
-    if field is None:
-        return array_of(np.bincount(groups, minlength=n_groups).astype(np.int64))
-    rows = np.flatnonzero(source.valid(field))
-    counts = np.bincount(groups[rows], minlength=n_groups).astype(np.int64)
-    if aggregate.operator is Operator.COUNT:
-        return array_of(counts)
-    values = source.column(field).take(array_of(rows))
-    if aggregate.operator in (Operator.MIN, Operator.MAX):
-        return _extremes(aggregate, values, groups[rows], counts)
-    numbers = values_of(values)
-    if aggregate.dtype is DataType.INT64:
-        totals = np.zeros(n_groups, np.int64)
-        np.add.at(totals, groups[rows], numbers.astype(np.int64))
-        return _with_nulls(array_of(totals), counts)
-    sums = np.bincount(groups[rows], numbers.astype(np.float64), n_groups)
-    if aggregate.operator is Operator.AVG:
-        return _with_nulls(array_of(sums / np.maximum(counts, 1)), counts)
-    return _with_nulls(array_of(sums), counts)
-
-
-def _extremes(
-    aggregate: Aggregate, values: pa.Array, groups: Numbers, counts: Numbers
-) -> pa.Array:
-    is_descending = aggregate.operator is Operator.MAX
-    ranks = ranked(values, is_descending=is_descending, nulls_first=False)
-    best = np.zeros(len(counts), np.int64)
-    # written from the worst to the best: the last one stays
-    order = np.argsort(-ranks, kind="stable")
-    best[groups[order]] = order
-    if not len(values):
-        return pa.nulls(len(counts), values.type)
-    return _with_nulls(values.take(array_of(best)), counts)
-
-
-def _with_nulls(values: pa.Array, counts: Numbers) -> pa.Array:
-    if counts.all():
-        return values
-    places = np.arange(len(counts))
-    bits = pa.py_buffer(np.packbits(counts > 0, bitorder="little"))
-    chosen = pa.Array.from_buffers(
-        pa.int64(), len(counts), [bits, pa.py_buffer(places)]
-    )
-    return values.take(chosen)
+def _in_order(plan: AggregatePlan, by_name: Mapping[str, pa.Array]) -> Offsets:
+    """Positions of the groups in the order asked for, then ascending by key."""
+    named = {key.field.id for key in plan.order}
+    rest = (SortKey(field) for field in plan.keys if field.id not in named)
+    keys = (*plan.order, *rest)
+    columns: list[pa.Array] = []
+    directions: list[str] = []
+    for key in keys:
+        values = by_name[key.field.name]
+        if values.null_count:  # Arrow has one place for the nulls of all keys
+            columns.append(values.is_null().cast(pa.int8()))
+            directions.append(_DIRECTIONS[key.nulls_first])
+        columns.append(values)
+        directions.append(_DIRECTIONS[key.is_descending])
+    names = [f"{place}" for place in range(len(columns))]
+    table = pa.Table.from_arrays(columns, names)
+    found = pc.sort_indices(table, list(zip(names, directions, strict=True)))
+    return values_of(found).astype(np.int64)
