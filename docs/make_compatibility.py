@@ -94,8 +94,9 @@ REMARKS = {
     "ranking, never fewer than there are, and without `strict_group_size` rows farther "
     "than the nearest one of the last group are left out; JSON values of different "
     "types are different groups; [rerank functions](reranking.md): boosts count among "
-    "all rows allowed; with `strict_cast` 1.0 is no whole number; highlighting and "
-    "aggregation are refused (3000)",
+    "all rows allowed; with `strict_cast` 1.0 is no whole number; `search_aggregation` "
+    "counts the rows that Milvus counts: of the nearest groups as many as the largest "
+    "`top_hits` asks for, never fewer than there are; highlighting is refused (3000)",
     "TransferNode": "the one node can be put into a group, and serves what it did",
     "TransferReplica": "refused (3000) where a copy would leave the only node",
     "Upsert": "replaces the key's rows in all partitions, auto ids by new ones; "

@@ -212,6 +212,7 @@ def search_request(queries: Any, limit: int = 5, **options: Any) -> r.Search:
         options.pop("filter_params", {}),
         options.pop("output_fields", ()),
         query_keys=options.pop("query_keys", None),
+        aggregation=options.pop("aggregation", None),
         consistency=options.pop("consistency", STRONG),
         options=r.SearchOptions(limit, **options),
     )

@@ -74,6 +74,14 @@ LARGE_LIMIT: Final = Limit(
 )
 NQ: Final = Limit(16384, "quotaAndLimits.limits.nq", "queries of one search")
 GROUP_SIZE: Final = Limit(10, "quotaAndLimits.limits.maxGroupSize", "`group_size`")
+AGGREGATION_LEVELS: Final = Limit(4, "", "levels of a search aggregation")
+AGGREGATION_KEYS: Final = Limit(10, "", "fields that a search aggregation groups by")
+AGGREGATION_ENTRIES: Final = Limit(
+    10_000,
+    "proxy.maxSearchAggregationResultEntries",
+    "rows of a search aggregation: queries, sizes of all levels and the largest of "
+    "`top_hits` multiplied",
+)
 RESOURCE_GROUPS: Final = Limit(
     1024, "quotaAndLimits.limits.maxResourceGroupNumOfQueryNode", "resource groups"
 )

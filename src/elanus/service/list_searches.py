@@ -41,7 +41,7 @@ def check_single(plan: SearchPlan, options: SearchOptions) -> None:
     if iterator is not None:
         raise InvalidParameter(f"search iterator is not supported for {_OF_LISTS}")
     if plan.group is not None:
-        raise InvalidParameter(f"group by search is not supported for {_OF_LISTS}")
+        raise InvalidParameter(f"group by is not supported for {_OF_LISTS}")
 
 
 def collapses(

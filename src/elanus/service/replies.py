@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from elanus.engine.read.buckets import Bucket
 from elanus.schema.columns import Column, Floats, Offsets
 from elanus.schema.schema import CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
@@ -355,6 +356,22 @@ AnyColumn: TypeAlias = OutputColumn | StructColumn
 
 
 @dataclass(frozen=True, slots=True)
+class SearchBuckets:
+    """What an aggregated search tells instead of rows.
+
+    Attributes:
+        keys: names and field ids of the keys of each level.
+        of_queries: the outermost buckets of each query.
+        rows: the positions that the buckets' hits have, ascending; keys, scores and
+            columns of the reply are of these rows.
+    """
+
+    keys: tuple[tuple[tuple[str, int], ...], ...]
+    of_queries: tuple[tuple[Bucket, ...], ...]
+    rows: Offsets
+
+
+@dataclass(frozen=True, slots=True)
 class SearchReply(Reply):
     """Rows found, all queries end to end, best first within each.
 
@@ -368,6 +385,7 @@ class SearchReply(Reply):
         costs: what the client is told under ``extra_info``.
         group_columns: what the rows are grouped by, if they are.
         elements: which element of its row each hit is, where those are searched.
+        buckets: of an aggregated search, which counts no hits.
     """
 
     collection: str
@@ -383,6 +401,7 @@ class SearchReply(Reply):
     costs: Mapping[str, str] = field(default_factory=dict)
     group_columns: tuple[OutputColumn, ...] = ()
     elements: Offsets | None = None
+    buckets: SearchBuckets | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from elanus.engine.read.bucket_plan import AggregationRequest
 from elanus.schema.schema import CollectionSchema
 from elanus.service.request_base import (
     CollectionRequest as CollectionRequest,
@@ -383,6 +384,7 @@ class Search(PartitionsRequest):
         filter_params: values of ``{name}`` templates in the filter.
         score: functions that change the scores.
         chains: what is done with the rows found; not together with ``score``.
+        aggregation: the levels of buckets that are told instead of rows.
     """
 
     nq: int
@@ -395,6 +397,7 @@ class Search(PartitionsRequest):
     query_keys: pa.Array | None = None
     score: FunctionScore | None = None
     chains: tuple[FunctionChain, ...] = ()
+    aggregation: AggregationRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elanus.engine.collection import Collection
+from elanus.engine.read.bucket_plan import BucketPlan
 from elanus.engine.read.group_plan import GroupBy
 from elanus.engine.read.grouping import group_values
 from elanus.engine.read.plan import SearchPlan
@@ -27,6 +28,7 @@ from elanus.service.reading import session_ts, version_at, without_growing, with
 from elanus.service.replies import OutputColumn, SearchReply
 from elanus.service.requests import Search, SearchOptions
 from elanus.service.rescoring import NOTHING, Rescoring
+from elanus.service.search_buckets import for_all, told_buckets
 from elanus.service.search_iterator import Walk, next_batch
 from elanus.service.search_plan import find_plan, with_filter
 from elanus.service.times import TimeForm, as_told
@@ -43,6 +45,7 @@ class Prepared:
         asked: which of the queries are there; the others find nothing. All for None.
         rescoring: what is done with the rows found, and of which ``plan`` finds more
             than are returned.
+        buckets: what becomes of the rows found, of an aggregated search.
     """
 
     request: Search
@@ -53,6 +56,7 @@ class Prepared:
     queries: VectorRows
     asked: npt.NDArray[np.bool_] | None = None
     rescoring: Rescoring = NOTHING
+    buckets: BucketPlan | None = None
 
     @property
     def found_by(self) -> SearchPlan:
@@ -115,21 +119,29 @@ def reply_of(core: Core, prepared: Prepared, hits: SearchHits) -> SearchReply:
         ModelServiceFailed: a model could not be asked.
     """
     request, version = prepared.request, prepared.version
-    round_scores = rounded
+    plan, shape, asked = prepared.plan, prepared.shape, prepared.asked
+    round_scores, group, buckets = rounded, plan.group, None
     if prepared.rescoring.is_any:
-        hits = prepared.rescoring.applied(prepared.plan, hits)
+        hits = prepared.rescoring.applied(plan, hits)
         round_scores = rounded_down
+    scores = round_scores(hits.scores, request.options.round_decimal)
+    if prepared.buckets is not None:
+        hits = hits._replace(scores=scores)
+        buckets, hits = told_buckets(hits, plan, prepared.buckets)
+        scores, group = hits.scores, None
+        buckets = buckets if asked is None else for_all(buckets, asked)
     return SearchReply(
         collection=request.collection,
         primary_name=version.schema.primary.name,
-        counts=_for_all(hits.counts, prepared.asked),
+        counts=_for_all(hits.counts, asked),
         keys=hits.keys,
-        scores=round_scores(hits.scores, request.options.round_decimal),
-        columns=columns_of(version.views, hits.parts, hits.offsets, prepared.shape),
-        output_fields=prepared.shape.names,
+        scores=scores,
+        columns=columns_of(version.views, hits.parts, hits.offsets, shape),
+        output_fields=shape.names,
         session_ts=session_ts(core, version),
-        group_columns=group_columns(hits, prepared.plan.group, prepared.shape.times),
+        group_columns=group_columns(hits, group, shape.times),
         elements=hits.elements,
+        buckets=buckets,
     )
 
 
@@ -173,26 +185,23 @@ def prepare(core: Core, request: Search) -> Prepared:
     plan = with_filter(planned, request)
     check_single(plan, request.options)
     version = _version(collection, request)
+    shape, buckets = planned.shape, planned.buckets
+    rows: npt.NDArray[np.bool_] | None = None
     if request.query_keys is None or request.options.iterator is not None:
         queries = queries_of(collection, version, plan, request)
-        shape, rescoring = planned.shape, planned.rescoring
-        if rescoring.is_any:
-            rescoring = rescoring.of_queries(len(queries), None)
-        return Prepared(
-            request, collection, version, plan, shape, queries, None, rescoring
-        )
-    asked = asked_of(collection, version, plan, request)
-    if not len(asked.rows):
-        version = without_rows(version)
+    else:
+        asked = asked_of(collection, version, plan, request)
+        queries, rows = asked.rows, asked.valid
+        if not len(queries):
+            version = without_rows(version)
+    n_asked = len(queries) if rows is None else len(rows)
+    rescoring = planned.rescoring
+    if rescoring.is_any:
+        rescoring = rescoring.of_queries(n_asked, rows)
+    if buckets is not None:
+        buckets.check_entries(n_asked)
     return Prepared(
-        request,
-        collection,
-        version,
-        plan,
-        planned.shape,
-        asked.rows,
-        asked.valid,
-        planned.rescoring.of_queries(len(asked), asked.valid),
+        request, collection, version, plan, shape, queries, rows, rescoring, buckets
     )
 
 

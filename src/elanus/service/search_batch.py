@@ -30,7 +30,7 @@ def plan_key(request: Search) -> Hashable | None:
         return None
     if request.query_keys is not None or request.filter_params or is_long(request):
         return None
-    if request.score is not None or request.chains:
+    if request.score is not None or request.chains or request.aggregation is not None:
         return None
     return (
         request.database,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from elanus.engine.collection import Collection
 from elanus.engine.definition import CollectionDefinition
+from elanus.engine.read.bucket_plan import BucketPlan
 from elanus.engine.read.group_plan import GroupRequest, names_of
 from elanus.engine.read.plan import (
     SearchPlan,
@@ -34,6 +35,7 @@ from elanus.service.reading import (
 )
 from elanus.service.requests import Search, SearchOptions
 from elanus.service.rescoring import NOTHING, Rescoring, rescoring_of
+from elanus.service.search_buckets import bucketed
 from elanus.service.search_iterator import check_walk
 from elanus.service.times import time_form, zone_of
 
@@ -43,6 +45,7 @@ class PlannedSearch:
     """A search without its vectors and its filter.
 
     Attributes:
+        buckets: what becomes of the rows found, of an aggregated search.
         definition, options: what it was made of; it holds for these objects only.
         rescoring: what is done with the rows found.
     """
@@ -52,6 +55,7 @@ class PlannedSearch:
     plan: SearchPlan
     shape: Shape
     rescoring: Rescoring = NOTHING
+    buckets: BucketPlan | None = None
 
 
 def find_plan(core: Core, collection: Collection, request: Search) -> PlannedSearch:
@@ -70,6 +74,7 @@ def find_plan(core: Core, collection: Collection, request: Search) -> PlannedSea
         request.output_fields,
         request.score,
         request.chains,
+        request.aggregation,
     )
     known: PlannedSearch | None = core.search_plans.find(key)
     if (
@@ -147,7 +152,10 @@ def _planned(
             group=group_request(options),
         )
     )
-    return PlannedSearch(definition, options, plan, shape)
+    if request.aggregation is None:
+        return PlannedSearch(definition, options, plan, shape)
+    plan, buckets = bucketed(definition, plan, request)
+    return PlannedSearch(definition, options, plan, shape, buckets=buckets)
 
 
 def group_request(options: SearchOptions) -> GroupRequest | None:

@@ -128,8 +128,8 @@ def aggregated(
                 {field.id: _values(view, batch, field) for field in fields},
             )
     keys, results = totals.results()
-    made = (*plan.keys, *wanted)
-    by_name = {one.name: c for one, c in zip(made, (*keys, *results), strict=True)}
+    names = [*(key.name for key in plan.keys), *(each.name for each in wanted)]
+    by_name = dict(zip(names, (*keys, *results), strict=True))
     columns = [by_name[output.name] for output in plan.outputs]
     if not keys:
         return columns

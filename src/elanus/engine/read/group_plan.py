@@ -125,6 +125,17 @@ def parse_groups(
     return GroupBy(keys, request.size, request.is_strict)
 
 
+def check_groupable(field: FieldSchema) -> None:
+    """Raise unless rows can be grouped by a field.
+
+    Raises:
+        InvalidParameter: its type has no equal values.
+    """
+    if field.dtype not in _GROUPABLE:
+        spoken = _ON_THE_WIRE.get(field.dtype, field.dtype.name)
+        raise InvalidParameter(f"unsupported data type {spoken} for group by operator")
+
+
 def _check_size(size: int) -> None:
     if isinstance(size, bool) or not isinstance(size, int):
         raise InvalidParameter(f"failed to parse input group size:{size}")
@@ -149,9 +160,7 @@ def _key(schema: CollectionSchema, name: str, request: GroupRequest) -> GroupKey
                 f"not inside the group_by field {name}"
             )
         field = inner
-    if field.dtype not in _GROUPABLE:
-        spoken = _ON_THE_WIRE.get(field.dtype, field.dtype.name)
-        raise InvalidParameter(f"unsupported data type {spoken} for group by operator")
+    check_groupable(field)
     cast = _cast(request.json_type) if field.dtype is DataType.JSON else None
     return GroupKey(name, field, path, cast, request.is_exact_type)
 

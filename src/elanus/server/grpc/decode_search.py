@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from elanus.errors import InvalidParameter, UnsupportedOperation
+from elanus.server.grpc.decode_aggregation import aggregation
 from elanus.server.grpc.decode_explain import explain_form, without_explain
 from elanus.server.grpc.decode_functions import function_chains, function_score
 from elanus.server.grpc.decode_rows import keys_from_message
@@ -28,7 +29,7 @@ from elanus.service.requests_explain import Explain, ExplainForm
 Pairs = tuple[tuple[str, str], ...]
 _SearchRequest = message_class("milvus.SearchRequest")
 _SHARED_BYTES = 4096
-_UNSUPPORTED_PARTS = ("highlighter", "search_aggregation")
+_UNSUPPORTED_PARTS = ("highlighter",)
 
 
 def search(message: Message, database: str) -> Search | Explain:
@@ -67,6 +68,7 @@ def search(message: Message, database: str) -> Search | Explain:
         keys,
         same.score,
         same.chains,
+        same.aggregation,
     )
     return read if form is None else explained(read, form)
 
@@ -81,6 +83,13 @@ def _search_without_queries(
     message: Message, database: str
 ) -> tuple[Search, ExplainForm | None]:
     refuse_namespace(message)
+    levels = None
+    if message.HasField("search_aggregation"):
+        if message.HasField("highlighter"):
+            raise InvalidParameter(
+                "highlighter and search_aggregation cannot be used simultaneously"
+            )
+        levels = aggregation(message.search_aggregation)
     for part in _UNSUPPORTED_PARTS:
         if message.HasField(part):
             raise UnsupportedOperation(f"{part} in a search")
@@ -98,6 +107,7 @@ def _search_without_queries(
         consistency_of(message),
         score=function_score(message),
         chains=function_chains(message.function_chains),
+        aggregation=levels,
     )
     return search, explain_form(message.output_fields, options.params)
 

@@ -10,6 +10,7 @@ import numpy as np
 from elanus.clock import physical_ms
 from elanus.schema.columns import Offsets
 from elanus.server.grpc import packed
+from elanus.server.grpc.encode_buckets import buckets_bytes
 from elanus.server.grpc.encode_rows import column_bytes, keys_bytes, long_array
 from elanus.server.grpc.messages import Message, message_class
 from elanus.server.grpc.schemas import message_from_schema, pairs
@@ -337,6 +338,10 @@ def _all_succeeded(n_rows: int) -> bytes:
 def search(reply: replies.SearchReply) -> bytes:
     """``SearchResults``."""
     counts = reply.counts.tolist()
+    if reply.buckets is not None:
+        zeros = packed.delimited(6, bytes(len(counts)))
+        found = (packed.number(1, len(counts)), zeros, buckets_bytes(reply))
+        return _search_results(reply, b"".join(found))
     parts = [
         packed.number(1, len(counts)),
         packed.number(2, max(counts, default=0)),
@@ -356,10 +361,14 @@ def search(reply: replies.SearchReply) -> bytes:
         bound = np.array([reply.iterator_bound], "<f4").tobytes()
         place = packed.text(1, reply.iterator_token) + b"\x15" + bound
         parts.append(packed.delimited(11, place))
+    return _search_results(reply, b"".join(parts))
+
+
+def _search_results(reply: replies.SearchReply, found: bytes) -> bytes:
     return b"".join(
         (
             _status_with(reply.costs),
-            packed.delimited(2, b"".join(parts)),
+            packed.delimited(2, found),
             packed.text(3, reply.collection),
             packed.number(4, reply.session_ts),
         )
