@@ -49,7 +49,10 @@ def test_a_predicate_names_the_fields_it_reads(text: str, names: list[str]) -> N
         ("id != 7", None),
         ("not (id == 7)", None),
         ("id == 7 and small == 1", None),
-        ("id == 7 or id == 8", None),
+        ("id == 7 or id == 8", [7, 8]),
+        ("(id == 7 or id in [8, 9]) or id == 1", [7, 8, 9, 1]),
+        ("id == 7 or small == 8", None),
+        ("id != 7 and id != 8", None),
         ("small == 7", None),
         ("dyn in [1]", None),
         ("id == 7 and random_sample(0.5)", None),
@@ -61,6 +64,47 @@ def test_a_filter_on_nothing_but_keys_gives_the_keys(
 ) -> None:
     """Deletes use the keys without a scan, so only exact key filters may give them."""
     assert compile_filter(text, SCHEMA).primary_keys() == keys
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("small == 1 or small == 2", "small in [1, 2]"),
+        ("small == 1 or big == 2 or 3 == small", "small in [1, 3] or big == 2"),
+        ("small != 1 and small not in [2, 3]", "small not in [1, 2, 3]"),
+        ("not (small == 1 or small == 2)", "small not in [1, 2]"),
+        ("word == 'a' or (flag == true or word == 'b')", None),
+        ("real == 1 or real == 2.5", "real in [1, 2.5]"),
+        ("nums[0] == 1 or nums[1] == 1 or nums[0] == 2", None),
+        ("doc['x'] == 1 or doc['x'] == 2", "doc['x'] in [1, 2]"),
+        ("doc['x'] != 'a' and doc['x'] != 'b'", "doc['x'] not in ['a', 'b']"),
+    ],
+)
+def test_equalities_of_one_operand_are_one_look_up(text: str, same: str | None) -> None:
+    """A chain is bound as the list that says the same."""
+    bound = compile_filter(text, SCHEMA)
+    if same is not None:
+        assert bound == compile_filter(same, SCHEMA)
+    assert " in [" in str(bound)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "doc['x'] == 1 or doc['x'] == 'a'",  # unknown of either where it is the other
+        "doc['x'] == 1 or doc['x'] == 1.5",  # exact of one, doubles of the other
+        "doc['x'] == [1] or doc['x'] == [2]",
+        "nums == [1] or nums == [2]",
+        "small == 1 or small != 2",
+        "small == 1 and small == 2",
+        "small != 1 or small != 2",
+        "array_length(nums) == 1 or array_length(nums) == 2",
+        "small + 1 == 1 or small + 1 == 2",
+    ],
+)
+def test_what_no_list_says_stays_a_chain(text: str) -> None:
+    """Only what a list means exactly becomes one."""
+    assert " in [" not in str(compile_filter(text, SCHEMA))
 
 
 def test_string_keys_are_given_as_strings() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 
 from elanus.errors import QueryPlanError
 from elanus.expr.bind import compile_filter
+from elanus.expr.evaluate import evaluate
 from elanus.expr.parser import MAX_DEPTH
 from elanus.expr.predicate import Predicate
-from expr.columns import schema_of
+from elanus.expr.prune import may_match
+from expr.columns import columns_of, schema_of
 from expr.reference import FIELDS, PLACES, Place, constants_for, quote
 
 SCHEMA = schema_of(FIELDS)
@@ -152,18 +155,48 @@ def test_a_template_means_what_its_literal_means(data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "(" * 100 + "id == 1" + ")" * 100,
-        "not (" * 100 + "id == 1" + ")" * 100,
-        "id == " + "-" * 100 + "1",
-        "id == 1" + " + 1" * 100,
+        "(" * 1_000 + "id == 1" + ")" * 1_000,
+        "not (" * 1_000 + "id == 1" + ")" * 1_000,
+        "id == " + "-" * 1_000 + "1",
+        "id == 1" + " + 1" * 1_000,
+        "id == " + "(" * 1_000 + "1" + " + 1)" * 1_000,
+        "doc == " + "[" * 1_000 + "1" + "]" * 1_000,
+        "(id > 0 and (small < 0 or " * 500 + "id == 1" + "))" * 500,
+        "(" * 1_000 + "id == 1" + " and id > 0) or big < 0)" * 500,
+        "not (id > 0 and " * 1_000 + "id == 1" + ")" * 1_000,
         " or ".join(f"id == {i}" for i in range(10_000)),
         " and ".join(f"(id != {i} or id < 0)" for i in range(2_000)),
     ],
-    ids=["parentheses", "negations", "signs", "sums", "long or", "long and"],
+    ids=[
+        "parentheses",
+        "negations",
+        "signs",
+        "sums",
+        "sums in parentheses",
+        "lists",
+        "terms to the right",
+        "terms to the left",
+        "negated terms",
+        "long or",
+        "long and",
+    ],
 )
-def test_a_hundred_levels_and_any_length_are_accepted(text: str) -> None:
-    """Depth up to a hundred levels and chains of any length compile and print."""
-    assert str(compile_filter(text, SCHEMA))
+def test_a_thousand_levels_and_any_length_are_accepted(text: str) -> None:
+    """A thousand levels and chains of any length compile, run, compare and print.
+
+    In a thread, where the machine's stack may be smaller.
+    """
+    columns = columns_of(SCHEMA, [{"id": 1, "small": 1, "big": 1}])
+
+    def use() -> bool:
+        predicate = compile_filter(text, SCHEMA)
+        again = compile_filter(f"{text} ", SCHEMA)
+        assert str(predicate) and predicate == again and hash(predicate) == hash(again)
+        assert predicate.fields and may_match(predicate, {})
+        return bool(evaluate(predicate, columns)[0])
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(use).result() in (True, False)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ have files of their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from elanus.errors import QueryPlanError
@@ -28,10 +28,12 @@ from elanus.expr.bind_elements import (
 from elanus.expr.bind_functions import bind_call
 from elanus.expr.bind_text import bind_text, text_function
 from elanus.expr.bind_times import bind_moment, bind_time_comparison, time_column
+from elanus.expr.combine import all_of, any_of, negation
 from elanus.expr.constants import fold_arithmetic
 from elanus.expr.parser import parse
 from elanus.expr.refusal import Refusal
 from elanus.expr.scope import (
+    NO_CONDITIONS,
     OPERANDS,
     Bound,
     Const,
@@ -90,7 +92,7 @@ def _whole(scope: Scope, bound: Bound) -> tuple[p.Condition, float | None]:
         return p.Always(bound.value), None
     if isinstance(bound, Sampled):
         return bound.condition, bound.factor
-    if isinstance(bound, (Const, *OPERANDS)):
+    if isinstance(bound, NO_CONDITIONS):
         raise Refusal(
             f"predicate is not a boolean expression: {scope.text}, "
             f"data type: {type_name(bound)}",
@@ -105,30 +107,27 @@ def bind(scope: Scope, tree: ast.Tree) -> Bound:
     Raises:
         Refusal: the expression makes no sense for this collection.
     """
-    if isinstance(tree, ast.Literal):
-        return Const(tree.value)
-    if isinstance(tree, ast.Name):
-        return scope.resolve(tree)
-    if isinstance(tree, ast.Binary):
-        return _bind_binary(scope, tree)
-    if isinstance(tree, ast.Logical):
-        return _bind_logical(scope, tree)
-    if isinstance(tree, ast.ConstantList):
-        return Const(tree.values)
-    if isinstance(tree, ast.Unary):
-        return _bind_unary(scope, tree)
-    if isinstance(tree, ast.Range):
-        return _bind_range(scope, tree)
-    if isinstance(tree, ast.Template):
-        return scope.constant(tree)
-    if isinstance(tree, ast.IsNull):
-        return _bind_is_null(scope, tree)
-    if isinstance(tree, (ast.Moment, ast.Interval)):
-        text = scope.source_of(tree)
-        raise Refusal(f"no viable alternative at input '{text}'")
-    if isinstance(tree, ast.Call):
-        return _bind_call(scope, tree)
-    return _bind_list(scope, tree)
+    return _BINDERS[type(tree)](scope, tree)
+
+
+def _bind_literal(scope: Scope, tree: ast.Literal) -> Const:
+    return Const(tree.value)
+
+
+def _bind_constants(scope: Scope, tree: ast.ConstantList) -> Const:
+    return Const(tree.values)
+
+
+def _bind_name(scope: Scope, tree: ast.Name) -> Bound:
+    return scope.resolve(tree)
+
+
+def _bind_template(scope: Scope, tree: ast.Template) -> Const:
+    return scope.constant(tree)
+
+
+def _bind_time(scope: Scope, tree: ast.Moment | ast.Interval) -> Bound:
+    raise Refusal(f"no viable alternative at input '{scope.source_of(tree)}'")
 
 
 def _bind_call(scope: Scope, tree: ast.Call) -> Bound:
@@ -224,7 +223,7 @@ def _bind_logical(scope: Scope, tree: ast.Logical) -> Bound:
             parts.append(bound.condition)
         elif isinstance(bound, Const) and isinstance(bound.value, bool):
             parts.append(p.Always(bound.value))
-        elif isinstance(bound, (Const, *OPERANDS)):
+        elif isinstance(bound, NO_CONDITIONS):
             raise Refusal(f"'{op}' can only be used between boolean expressions")
         else:
             parts.append(bound)
@@ -243,32 +242,6 @@ def _sample_factor(op: str, sampled: Sampled, *, is_last: bool) -> float:
             "logical and expression"
         )
     return sampled.factor
-
-
-def all_of(parts: list[p.Condition]) -> p.Condition:
-    """The conjunction, without parts that are always true."""
-    return _joined(parts, neutral=True)
-
-
-def any_of(parts: list[p.Condition]) -> p.Condition:
-    """The disjunction, without parts that are always false."""
-    return _joined(parts, neutral=False)
-
-
-def _joined(parts: list[p.Condition], *, neutral: bool) -> p.Condition:
-    kind = p.And if neutral else p.Or
-    kept: list[p.Condition] = []
-    for part in parts:
-        if isinstance(part, p.Always):
-            if part.value != neutral:
-                return part
-        elif isinstance(part, kind):
-            kept.extend(part.parts)
-        else:
-            kept.append(part)
-    if not kept:
-        return p.Always(neutral)
-    return kept[0] if len(kept) == 1 else kind(tuple(kept))
 
 
 def _bind_unary(scope: Scope, tree: ast.Unary) -> Bound:
@@ -290,15 +263,6 @@ def _bind_unary(scope: Scope, tree: ast.Unary) -> Bound:
     if isinstance(bound, OPERANDS):
         raise Refusal("not op can only be applied on boolean expression")
     return negation(bound)
-
-
-def negation(condition: p.Condition) -> p.Condition:
-    """The opposite of a condition."""
-    if isinstance(condition, p.Not):
-        return condition.part
-    if isinstance(condition, p.Always):
-        return p.Always(not condition.value)
-    return p.Not(condition)
 
 
 def _fold_unary(op: str, constant: Const) -> Const:
@@ -346,3 +310,20 @@ def _bind_is_null(scope: Scope, tree: ast.IsNull) -> p.Condition:
     if not field.nullable:
         condition = p.Always(False)
     return negation(condition) if tree.negated else condition
+
+
+_BINDERS: dict[type, Callable[[Scope, Any], Bound]] = {
+    ast.Literal: _bind_literal,
+    ast.ConstantList: _bind_constants,
+    ast.List: _bind_list,
+    ast.Template: _bind_template,
+    ast.Name: _bind_name,
+    ast.Moment: _bind_time,
+    ast.Interval: _bind_time,
+    ast.Unary: _bind_unary,
+    ast.IsNull: _bind_is_null,
+    ast.Binary: _bind_binary,
+    ast.Logical: _bind_logical,
+    ast.Range: _bind_range,
+    ast.Call: _bind_call,
+}

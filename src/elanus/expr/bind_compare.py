@@ -7,6 +7,7 @@ from elanus.expr import tree as ast
 from elanus.expr.constants import (
     OPERATOR_NAMES,
     cast,
+    cast_numbers,
     element_name,
     fold_arithmetic,
     fold_relation,
@@ -206,12 +207,14 @@ def _membership(
 ) -> p.Condition:
     dtype = operand.dtype
     values = constants.value
-    # One C-speed pass over the usual long list, whose elements need no cast.
-    if not _EXACT_TYPES.get(dtype.row.family, frozenset()).issuperset(
-        map(type, values)
-    ):
+    # One C-speed pass over the usual long list, whose elements need no cast of their
+    # own.
+    types = set(map(type, values))
+    if dtype.is_floating and types <= {int, float}:
+        values = tuple(cast_numbers(dtype, values))
+    elif not types <= _EXACT_TYPES.get(dtype.row.family, frozenset()):
         values = tuple(_list_element(dtype, value, constants) for value in values)
-    if dtype is DataType.ARRAY or any(isinstance(value, tuple) for value in values):
+    if dtype is DataType.ARRAY or tuple in types:
         parts = tuple(p.Compare(operand, "==", value) for value in values)
         if len(parts) > 1:
             return p.Or(parts)
@@ -224,6 +227,7 @@ _EXACT_TYPES: dict[str, frozenset[type]] = {
     "bool": frozenset((bool,)),
     "integer": frozenset((int,)),
     "time": frozenset((int,)),
+    "json": frozenset((bool, int, float, str, tuple)),
 }
 
 

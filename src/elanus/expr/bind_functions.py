@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from elanus.expr import predicate as p
 from elanus.expr.bind_spatial import SPATIAL
-from elanus.expr.constants import cast, type_of
+from elanus.expr.constants import cast, type_of, type_of_python
 from elanus.expr.refusal import Refusal
 from elanus.expr.scope import Bound, Const, Sampled, Scope, type_name
 from elanus.expr.tree import Call
@@ -102,11 +102,12 @@ def _listed(
     if isinstance(array, p.Column):
         assert array.element is not None
         family = _family(array.element)
-        for value in constant.value:
-            if _family(type_of(value)) != family:
+        kinds = dict.fromkeys(map(type, constant.value))
+        for kind in map(type_of_python, kinds):
+            if _family(kind) != family:
                 raise Refusal(
                     f"{operation} operation can't compare between array element type: "
-                    f"{array.element.row.name} and {type_of(value).row.name}",
+                    f"{array.element.row.name} and {kind.row.name}",
                     names_text=names_text,
                 )
     return tuple({(type(value), value): value for value in constant.value}.values())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,11 @@ _RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
 def type_of(value: Value) -> DataType:
     """The type that a constant has before any cast."""
     return _TYPES[type(value)]
+
+
+def type_of_python(kind: type) -> DataType:
+    """The type of constants that Python has as ``kind``."""
+    return _TYPES[kind]
 
 
 _TYPES = {
@@ -79,6 +84,16 @@ def cast(dtype: DataType, value: Value) -> Value:
     if dtype is DataType.ARRAY and kind is tuple:
         return value
     raise Refusal(f"cannot cast value to {dtype.row.name}, value: {proto_text(value)}")
+
+
+def cast_numbers(dtype: DataType, values: Sequence[int | float]) -> list[float]:
+    """Numbers as :func:`cast` makes them for a Float or Double column, all at once."""
+    doubles = np.array(values, np.float64)
+    if dtype is DataType.FLOAT:
+        with np.errstate(over="ignore"):
+            doubles = doubles.astype(np.float32).astype(np.float64)
+    numbers: list[float] = doubles.tolist()
+    return numbers
 
 
 def round_to_float32(value: float) -> float:

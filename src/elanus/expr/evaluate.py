@@ -183,7 +183,7 @@ def _between(condition: p.Between, source: ColumnSource) -> Mask:
 def _in_list(condition: p.InList, source: ColumnSource) -> Mask:
     operand = condition.operand
     if operand.dtype is DataType.JSON:
-        return json_in(source, operand, condition.values)
+        return json_in(source, operand, condition.mixed)
     if operand.dtype in (DataType.ARRAY, DataType.GEOMETRY):  # in no list but []
         unknown = unknown_of(source.column(operand.field_id))
         return Mask(np.zeros(source.n_rows, np.bool_), unknown)

@@ -7,7 +7,7 @@ float constant meets both as doubles.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from elanus.expr import predicate as p
 from elanus.expr.evaluate_array import rows_with_hits
 from elanus.expr.jsonpath import Kind, PathColumn
 from elanus.expr.kleene import Bools, Mask, mask_from_arrow, where_known
-from elanus.expr.membership import Members, is_among
+from elanus.expr.membership import Members, MixedMembers, is_among
 from elanus.expr.source import (
     ColumnSource,
     Numeric,
@@ -57,14 +57,12 @@ def json_between(source: ColumnSource, condition: p.Between) -> Mask:
     return low
 
 
-def json_in(
-    source: ColumnSource, operand: p.Operand, values: tuple[p.Value, ...]
-) -> Mask:
+def json_in(source: ColumnSource, operand: p.Operand, members: MixedMembers) -> Mask:
     """``operand in values``: known for rows of any type that the list holds."""
     found = _found(source, operand)
-    if not values:
+    if not members.types:
         return _decided(np.zeros(len(found), np.bool_), found.kinds > Kind.NULL)
-    return _decided(_among(found, values), _kinds_known(found, values))
+    return _decided(_among(found, members), _kinds_known(found, members.types))
 
 
 def json_matches(
@@ -87,11 +85,11 @@ def json_contains(
     """Which arrays hold all, or any, of the values; unknown where there is no array."""
     elements, offsets = found.elements, found.offsets
     if needs_all:
-        true = rows_with_hits(offsets, _among(elements, values[:1]))
+        true = rows_with_hits(offsets, _equal(elements, values[0]))
         for value in values[1:]:
-            true &= rows_with_hits(offsets, _among(elements, (value,)))
+            true &= rows_with_hits(offsets, _equal(elements, value))
     else:
-        true = rows_with_hits(offsets, _among(elements, values))
+        true = rows_with_hits(offsets, _among(elements, MixedMembers(values)))
     return _decided(true, found.kinds == Kind.ARRAY)
 
 
@@ -152,38 +150,35 @@ def _compare_result(
 # --- several constants -----------------------------------------------------------
 
 
-def _among(found: PathColumn, values: tuple[p.Value, ...]) -> Bools:
+def _among(found: PathColumn, members: MixedMembers) -> Bools:
     """Which rows equal some value; strings, numbers, bools and lists never meet."""
     true = np.zeros(len(found), np.bool_)
-    numbers = [v for v in values if isinstance(v, (int, float)) and v is not True]
-    numbers = [v for v in numbers if v is not False]
-    strings = [v for v in values if isinstance(v, str)]
-    bools = [v for v in values if isinstance(v, bool)]
-    if numbers:
-        true |= _numbers_among(found, numbers)
-    if strings:
-        true |= is_among(found.strings, Members(strings))
-    if bools:
-        true |= is_among(found.ints, Members(list(map(int, bools)))) & (
-            found.kinds == Kind.BOOL
-        )
-    for value in values:
-        if isinstance(value, tuple):
-            true |= _equals_list(found, value)
+    types = members.types
+    if int in types or float in types:
+        true |= _numbers_among(found, members.numbers, exactly=float not in types)
+    if str in types:
+        true |= is_among(found.strings, members.strings)
+    if bool in types:
+        true |= is_among(found.ints, members.bools) & (found.kinds == Kind.BOOL)
+    for value in members.lists if tuple in types else ():
+        true |= _equals_list(found, value)
     return true
 
 
-def _numbers_among(found: PathColumn, numbers: list[int | float]) -> Bools:
-    as_doubles = is_among(found.floats, Members(numbers))
-    if any(isinstance(number, float) for number in numbers):
+def _equal(found: PathColumn, value: p.Value) -> Bools:
+    return _among(found, MixedMembers((value,)))
+
+
+def _numbers_among(found: PathColumn, members: Members, *, exactly: bool) -> Bools:
+    as_doubles = is_among(found.floats, members)
+    if not exactly:
         return as_doubles
-    exact = is_among(found.ints, Members(numbers))
+    exact = is_among(found.ints, members)
     chosen: Bools = np.where(found.kinds == Kind.INT, exact, as_doubles)
     return chosen
 
 
-def _kinds_known(found: PathColumn, values: tuple[p.Value, ...]) -> Bools:
-    types = set(map(type, values))
+def _kinds_known(found: PathColumn, types: Set[type]) -> Bools:
     known = np.zeros(len(found), np.bool_)
     if int in types or float in types:
         known |= found.is_number
@@ -201,5 +196,5 @@ def _equals_list(found: PathColumn, wanted: tuple[p.Value, ...]) -> Bools:
         rows = np.flatnonzero(true)
         if not rows.size:
             break
-        true[rows] = _among(found.elements, (value,))[offsets[rows] + i]
+        true[rows] = _equal(found.elements, value)[offsets[rows] + i]
     return true

@@ -63,6 +63,39 @@ class Members:
         return int(self.integers.min())
 
 
+class MixedMembers:
+    """A set of constants of any family, which never meet those of another."""
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self.types = frozenset(map(type, values))
+        self._values = values
+
+    @cached_property
+    def numbers(self) -> Members:
+        """Integers and floats."""
+        return self._of(int, float)
+
+    @cached_property
+    def strings(self) -> Members:
+        """Strings."""
+        return self._of(str)
+
+    @cached_property
+    def bools(self) -> Members:
+        """Bools as 0 and 1."""
+        return Members([int(value) for value in self._of(bool).values])
+
+    @cached_property
+    def lists(self) -> Sequence[tuple[Any, ...]]:
+        """Lists, as they are."""
+        return self._of(tuple).values
+
+    def _of(self, *types: type) -> Members:
+        if self.types <= set(types):
+            return Members(self._values)
+        return Members([value for value in self._values if type(value) in types])
+
+
 def is_among(values: npt.NDArray[Any] | pa.Array, members: Members) -> Bools:
     """Which values are members; a null is not.
 

@@ -8,7 +8,7 @@ expect instead of being refused.
 
 from __future__ import annotations
 
-import dataclasses
+import sys
 from functools import lru_cache
 from typing import Final
 
@@ -33,8 +33,12 @@ from elanus.expr.tree import (
     Unary,
 )
 
-MAX_DEPTH: Final = 256
-"""Levels of nesting; two Python frames each, well inside the interpreter's limit."""
+MAX_DEPTH: Final = 4096
+"""Levels of a tree. A condition in parentheses behind ``and`` counts for three, so that
+more than a thousand of these may stand in one another."""
+
+_LEVELS_AT_ONCE: Final = 100
+_FRAMES_OF_DEEPEST: Final = 12_000
 
 _CACHED_CHARACTERS: Final = 2_000
 
@@ -102,9 +106,8 @@ class _Parser:
 
     def expression(self, floor: int) -> Tree:
         """What starts here, joined by operators of at least this binding power."""
-        self.depth = depth = self.depth + 1
-        if depth > MAX_DEPTH:
-            raise Refusal(f"expression nesting depth exceeds the limit of {MAX_DEPTH}")
+        depth = self.depth
+        self._deepen()
         start = self.starts[self.pos]
         left = self._operand()
         kinds = self.kinds
@@ -119,13 +122,21 @@ class _Parser:
                 left = self._logical(left, op, power, start)
             else:
                 left = self._binary(left, op, power, start)
-            self.depth += 1
-            if self.depth > MAX_DEPTH:
-                raise Refusal(
-                    f"expression nesting depth exceeds the limit of {MAX_DEPTH}"
-                )
-        self.depth = depth - 1
+            self._deepen()
+        self.depth = depth
         return left
+
+    def _deepen(self) -> None:
+        """Count a level, and see that the stack has room for it."""
+        self.depth += 1
+        if self.depth <= _LEVELS_AT_ONCE:
+            return
+        if self.depth > MAX_DEPTH:
+            raise Refusal(f"expression nesting depth exceeds the limit of {MAX_DEPTH}")
+        # Calls from Python to Python cost no space on the machine's stack. What comes
+        # after the parser needs no more frames than it does.
+        if sys.getrecursionlimit() < _FRAMES_OF_DEEPEST:
+            sys.setrecursionlimit(_FRAMES_OF_DEEPEST)
 
     def expect_end(self) -> None:
         """Refuse whatever follows a complete expression."""
@@ -195,7 +206,9 @@ class _Parser:
             self.pos += 1
             inner = self.expression(0)
             self._expect(")")
-            return dataclasses.replace(inner, span=self._span(start))
+            # nobody else has seen this node yet
+            object.__setattr__(inner, "span", self._span(start))
+            return inner
         if kind == "-":
             return self._negative(start)
         if kind == "not":
@@ -253,13 +266,16 @@ class _Parser:
 
     def _list(self, start: int) -> Tree:
         self.pos += 1
+        self._deepen()  # as many frames as two levels of operators
         items: list[Tree] = []
-        while self.kinds[self.pos] != "]":
-            items.append(self.expression(0))
+        while (kind := self.kinds[self.pos]) != "]":
+            is_plain = kind in _CONSTANT_KINDS and self.kinds[self.pos + 1] in ",]"
+            items.append(self._literal(kind) if is_plain else self.expression(0))
             if self.kinds[self.pos] != ",":
                 break
             self.pos += 1
         self._expect("]")
+        self.depth -= 1
         span = self._span(start)
         constants = tuple(i.value for i in items if isinstance(i, Literal))
         if len(constants) == len(items):
@@ -325,6 +341,7 @@ class _Parser:
     def _call(self, start: int) -> Tree:
         name = self.texts[self.pos]
         self.pos += 2
+        self._deepen()  # as many frames as two levels of operators
         arguments: list[Tree] = []
         options: list[tuple[str, Tree]] = []
         while self.kinds[self.pos] != ")":
@@ -338,6 +355,7 @@ class _Parser:
                 break
             self.pos += 1
         self._expect(")")
+        self.depth -= 1
         return Call(name, tuple(arguments), tuple(options), self._span(start))
 
     # --- tokens ----------------------------------------------------------------

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from elanus.expr.durations import Duration
-from elanus.expr.membership import Members
+from elanus.expr.membership import Members, MixedMembers
 from elanus.expr.text_condition import TextMatch
 from elanus.expr.tree import list_text, quoted
 from elanus.schema.types import DataType
@@ -201,6 +201,11 @@ class InList:
     def members(self) -> Members:
         """The values, prepared for look-up."""
         return Members(self.values)
+
+    @cached_property
+    def mixed(self) -> MixedMembers:
+        """The values, prepared for look-up of what JSON holds."""
+        return MixedMembers(self.values)
 
 
 @dataclass(frozen=True)
@@ -473,22 +478,24 @@ def value_text(value: Value) -> str:
 
 
 def _fields_of(condition: Condition) -> Iterator[int]:
-    if isinstance(condition, (And, Or)):
-        for part in condition.parts:
-            yield from _fields_of(part)
-    elif isinstance(condition, Not):
-        yield from _fields_of(condition.part)
-    elif isinstance(condition, CompareColumns):
-        yield condition.left.field_id
-        yield condition.right.field_id
-    elif isinstance(condition, Exists):
-        yield condition.path.field_id
-    elif isinstance(condition, Null):
-        yield condition.column.field_id
-    elif isinstance(condition, Contains):
-        yield condition.array.field_id
-    elif isinstance(condition, Match):
-        yield condition.field_id
-        yield from _fields_of(condition.part)
-    elif not isinstance(condition, Always):
-        yield condition.operand.field_id
+    pending = [condition]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, (And, Or)):
+            pending.extend(part.parts)
+        elif isinstance(part, Not):
+            pending.append(part.part)
+        elif isinstance(part, CompareColumns):
+            yield part.left.field_id
+            yield part.right.field_id
+        elif isinstance(part, Exists):
+            yield part.path.field_id
+        elif isinstance(part, Null):
+            yield part.column.field_id
+        elif isinstance(part, Contains):
+            yield part.array.field_id
+        elif isinstance(part, Match):
+            yield part.field_id
+            pending.append(part.part)
+        elif not isinstance(part, Always):
+            yield part.operand.field_id

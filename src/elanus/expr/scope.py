@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -39,6 +39,8 @@ class Sampled:
 Bound: TypeAlias = Const | Sampled | p.Operand | p.Condition
 
 OPERANDS = (p.Column, p.JsonPath, p.Element, p.Length, p.Arithmetic, p.Moved)
+NO_CONDITIONS = (Const, *OPERANDS)
+"""What binding yields where no row could be judged by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +220,17 @@ def _template_value(value: Any) -> p.Value:
     if isinstance(value, int) and INT64_MIN <= value <= INT64_MAX:
         return value
     if isinstance(value, list | tuple):
-        return tuple(map(_template_value, value))
+        return _template_list(value)
     raise Refusal(
         f"expression elements can only be scalars, got: {value!r}", names_text=False
     )
+
+
+def _template_list(values: Sequence[Any]) -> p.Value:
+    """The usual long list at C speed, any other value by value."""
+    types = set(map(type, values))
+    if types <= {bool, float, str}:
+        return tuple(values)
+    if types == {int} and min(values) >= INT64_MIN and max(values) <= INT64_MAX:
+        return tuple(values)
+    return tuple(map(_template_value, values))

@@ -2,8 +2,8 @@ r"""Text to tokens: one compiled regular expression, and the values of literals.
 
 A token's kind is its own canonical text for operators, brackets and keywords
 (``and`` for ``&&`` and ``AND``), or one of the ``#`` kinds below for the rest. Lists of
-plain integers or strings are one token each, since ``in`` lists may hold a hundred
-thousand elements.
+plain constants are one token each where JSON reads them as this language does, since
+``in`` lists may hold a hundred thousand elements.
 """
 
 from __future__ import annotations
@@ -28,14 +28,20 @@ END = "<EOF>"
 INT64_MIN = -(1 << 63)
 INT64_MAX = (1 << 63) - 1
 
-_INTEGER_ITEM = r"-?(?:0|[1-9][0-9]{0,18})(?![0-9A-Za-z_.])"
-_STRING_ITEM = r'"[^"\\\x00-\x1f]*+"'
+_SPACE = r"[ \t\r\n]*+"
+_INTEGER_ITEM = r"(?:0|-?[1-9][0-9]{0,18})(?![0-9A-Za-z_.])"
+# short enough for the decoder, which makes doubles of integers that do not fit
+_NUMBER_ITEM = (
+    r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]++)?(?:[eE][+-]?[0-9]{1,2})?(?![0-9A-Za-z_.])"
+)
+_STRING_ITEM = r'"(?:[^"\\\x00-\x1f]++|\\["\\bfnrt])*+"'
 _QUOTED_ITEM = r"'[^'\\\x00-\x1f]*+'"
+_ANY_ITEM = rf"(?:{_NUMBER_ITEM}|{_STRING_ITEM}|(?:true|false)(?![0-9A-Za-z_]))"
 
 
 def _list_of(item: str) -> str:
     """A list of two or more plain items; possessive, so it never backtracks."""
-    return rf"\[\s*+{item}(?:\s*+,\s*+{item})++\s*+\]"
+    return rf"\[{_SPACE}{item}(?:{_SPACE},{_SPACE}{item})++{_SPACE}\]"
 
 
 _TOKEN = re.compile(
@@ -50,7 +56,7 @@ _TOKEN = re.compile(
        |[0-9]+[eE][+-]?[0-9]+)
     | (0[xX][0-9a-fA-F]+|0[bB][01]+|[0-9]+)
     | """
-    + f"({_list_of(_INTEGER_ITEM)}|{_list_of(_STRING_ITEM)})|({_list_of(_QUOTED_ITEM)})"
+    + f"({_list_of(_INTEGER_ITEM)}|{_list_of(_ANY_ITEM)})|({_list_of(_QUOTED_ITEM)})"
     + r"""
     | (\{[ \t\r\n]*+[A-Za-z_][A-Za-z0-9_]*+[ \t\r\n]*+\})
     | (\*\*|<<|>>|<=|>=|==|!=|=~|!~|&&|\|\||[-+*/%<>&|^~!(),\[\]=$])
@@ -184,21 +190,25 @@ def float_value(word: str) -> float:
     return value
 
 
-def list_values(word: str) -> tuple[int, ...] | tuple[str, ...]:
+_NOT_INTEGERS = re.compile(r'[.eE"]')
+
+
+def list_values(word: str) -> tuple[bool | int | float | str, ...]:
     """The elements of a ``LIST`` token.
 
     Raises:
         Refusal: an integer does not fit int64.
     """
-    first = word[1:].lstrip()[0]
-    if first == "'":
+    if word[1:].lstrip()[0] == "'":
         return tuple(re.findall(r"'([^']*)'", word))
     values = tuple(orjson.loads(word))
-    # The decoder makes doubles of integers below int64 and uint64 of those above.
-    if first != '"' and (set(map(type, values)) != {int} or max(values) > INT64_MAX):
-        for item in re.findall(r"-?[0-9]+", word):
-            if not INT64_MIN <= int(item) <= INT64_MAX:
-                raise _out_of_range(item.removeprefix("-"))
+    types = set(map(type, values))
+    # The decoder makes uint64 of integers above int64, and doubles of those below.
+    if types == {int} and max(values) > INT64_MAX:
+        raise _out_of_range(str(max(values)))
+    if float in types and not _NOT_INTEGERS.search(word):
+        least = min(map(int, re.findall(r"-?[0-9]+", word)))
+        raise _out_of_range(str(-least))
     return values
 
 
