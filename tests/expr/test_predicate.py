@@ -161,6 +161,20 @@ def test_random_sample_gives_at_least_one_row_if_any_matches() -> None:
     assert not evaluate(none, columns, rng).any()
 
 
+@pytest.mark.parametrize(
+    ("rows", "factor", "drawn"),
+    [(10, 0.3, 3), (10, 0.99, 9), (3, 0.6, 2), (100, 0.75, 75), (1, 0.9, 1)],
+)
+def test_a_sample_of_all_rows_leaves_out_what_milvus_does(
+    rows: int, factor: float, drawn: int
+) -> None:
+    """Of more than half of them, the rest is what is rounded down, to at least one."""
+    columns = columns_of(SCHEMA, [{"id": i} for i in range(rows)])
+    predicate = compile_filter(f"random_sample({factor})", SCHEMA)
+    mask = evaluate(predicate, columns, np.random.default_rng(1))
+    assert np.count_nonzero(mask) == drawn
+
+
 def test_random_sample_asks_for_its_randomness() -> None:
     """Without a generator it is an error of ours, never a hidden source."""
     columns = columns_of(SCHEMA, [{"id": 1}])

@@ -87,7 +87,9 @@ def evaluate(
         return mask
     if rng is None:
         raise InternalError("random_sample needs a source of randomness")
-    return _drawn(mask, predicate.sample, rng)
+    return _drawn(
+        mask, predicate.sample, rng, is_of_all=predicate.condition == p.Always(True)
+    )
 
 
 def truth(condition: p.Condition, source: ColumnSource) -> Mask:
@@ -95,12 +97,20 @@ def truth(condition: p.Condition, source: ColumnSource) -> Mask:
     return _EVALUATORS[type(condition)](condition, source)
 
 
-def _drawn(mask: Bools, factor: float, rng: np.random.Generator) -> Bools:
-    """Exactly max(1, floor(n × factor)) of the n rows, uniformly."""
+def _drawn(
+    mask: Bools, factor: float, rng: np.random.Generator, *, is_of_all: bool
+) -> Bools:
+    """Exactly max(1, floor(n × factor)) of the n rows, uniformly.
+
+    More than half of all rows are drawn, as in Milvus, by leaving out
+    max(1, floor(n × (1 - factor))); but one is kept.
+    """
     rows = np.flatnonzero(mask)
     if rows.size == 0:
         return mask
     wanted = max(1, int(rows.size * factor))
+    if is_of_all and factor > 0.5:
+        wanted = max(1, rows.size - max(1, int(rows.size * (1 - factor))))
     sample = np.zeros_like(mask)
     sample[rng.choice(rows, wanted, replace=False, shuffle=False)] = True
     return sample

@@ -54,8 +54,26 @@ def validate_regex(pattern: str) -> None:
     try:
         matches_regex(pa.array([""], pa.large_string()), pattern)
     except pa.ArrowInvalid as error:
-        reason = str(error).removesuffix(f": (?s){pattern}")
-        raise Refusal(f"invalid regex pattern: {pattern}: {reason}") from None
+        told = str(error).removeprefix("Invalid regular expression: ")
+        reason, _, part = told.partition(": ")
+        # the words of the library for Go, which Milvus' planner asks
+        reason = _GO_REASONS.get(reason, reason)
+        raise Refusal(
+            f"invalid regex pattern: error parsing regexp: {reason}: "
+            f"`{part.removeprefix('(?s)')}`"
+        ) from None
+
+
+_GO_REASONS = {
+    "missing )": "missing closing )",
+    "missing ]": "missing closing ]",
+    "trailing \\": "trailing backslash at end of expression",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid repetition size": "invalid repeat count",
+    "invalid named capture group": "invalid named capture",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+}
 
 
 def _true(strings: pa.Array) -> pa.BooleanArray:
