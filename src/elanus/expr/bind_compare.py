@@ -34,6 +34,13 @@ _REVERSED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 def bind_comparison(scope: Scope, tree: ast.Binary, left: Bound, right: Bound) -> Bound:
     """``left op right`` for one of the six comparison operators."""
     op = tree.op
+    # most comparisons of most filters need neither a check nor a cast
+    if (
+        isinstance(left, p.Column)
+        and isinstance(right, Const)
+        and (left.dtype.value, type(right.value)) in _PLAIN
+    ):
+        return p.Compare(left, op, right.value)
     if isinstance(left, Const) and isinstance(right, Const):
         _refuse_templates(op, left, right)
         folded = fold_relation(op, left.value, right.value)
@@ -56,6 +63,15 @@ def bind_comparison(scope: Scope, tree: ast.Binary, left: Bound, right: Bound) -
     if isinstance(right, Const):
         return _compare_constant(left, op, right)
     return _compare_columns(left, op, right)
+
+
+_PLAIN: frozenset[tuple[int, type]] = frozenset(
+    [
+        *((kind.value, int) for kind in DataType if kind.is_integer),
+        (DataType.VARCHAR.value, str),
+        (DataType.DOUBLE.value, float),
+    ]
+)
 
 
 def _can_compare(left: Bound, right: Bound) -> bool:

@@ -15,6 +15,9 @@ from elanus.expr.predicate import Value
 from elanus.expr.source import fixed_width
 from elanus.schema.arrays import array_of
 
+_MANY_HITS = 32
+"""Counting all elements is quicker than finding the rows of one hit in so many."""
+
 
 def array_contains(
     column: pa.Array, values: tuple[Value, ...], needs_all: bool
@@ -62,6 +65,12 @@ def array_equals(column: pa.Array, wanted: tuple[Value, ...]) -> Mask:
 
 def rows_with_hits(offsets: npt.NDArray[np.int64], hits: Bools) -> Bools:
     """Which rows have a hit among their elements ``offsets[i]`` to ``offsets[i+1]``."""
+    if np.count_nonzero(hits) * _MANY_HITS > len(hits):
+        counted = np.zeros(len(hits) + 1, np.int64)
+        np.cumsum(hits, out=counted[1:])
+        ends = counted[offsets]
+        found: Bools = ends[1:] > ends[:-1]
+        return found
     places = np.flatnonzero(hits[offsets[0] : offsets[-1]]) + offsets[0]
     rows = np.zeros(len(offsets) - 1, np.bool_)
     rows[np.searchsorted(offsets, places, side="right") - 1] = True

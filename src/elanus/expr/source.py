@@ -116,13 +116,16 @@ def _read_element(array: pa.Array, index: int) -> Numbers | Strings:
     unknown = unknown_of(array)
     if unknown is not None:
         absent |= unknown
+    elements = array.values
+    if len(elements) == 0:
+        return scalars(pa.nulls(len(array), elements.type))
     # Any existing place will do for the absent rows, their values are never used.
-    places = np.where(absent, 0, starts + min(index, 1 << 62))
-    if len(array.values) == 0:
-        taken = pa.nulls(len(array), array.values.type)
-    else:
-        taken = array.values.take(pa.array(places, mask=absent))
-    return scalars(taken)
+    places = starts + min(index, 1 << 62)
+    places[absent] = 0
+    if elements.type == pa.large_string() or elements.null_count:
+        return scalars(elements.take(pa.array(places, mask=absent)))
+    taken = fixed_width(elements)[places]
+    return Numbers(taken, absent if absent.any() else None)
 
 
 def _read_length(source: ColumnSource, array: p.Column | p.JsonPath) -> Numbers:
@@ -140,6 +143,11 @@ def _calculate(source: ColumnSource, operand: p.Arithmetic) -> Numbers:
     inner = read(source, operand.operand)
     assert isinstance(inner, Numbers)
     if operand.dtype is DataType.INT64:
+        divisor = int(operand.number)
+        if operand.op == "%" and 1 < divisor <= np.iinfo(inner.values.dtype).max:
+            # nothing overflows, and narrow integers take half the time
+            rest = np.fmod(inner.values, inner.values.dtype.type(divisor))
+            return Numbers(rest, inner.unknown)
         whole = inner.values.astype(np.int64, copy=False)
         return Numbers(integer_result(operand.op, whole, operand.number), inner.unknown)
     doubles = inner.values.astype(np.float64, copy=False)
