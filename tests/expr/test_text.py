@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from elanus.errors import QueryPlanError
 from elanus.expr.bind import compile_filter
 from elanus.expr.evaluate import evaluate
-from elanus.expr.parser import MAX_DEPTH
 from elanus.expr.predicate import Predicate
 from elanus.expr.prune import may_match
+from elanus.schema.limits import EXPRESSION_DEPTH
 from expr.columns import columns_of, schema_of
 from expr.reference import FIELDS, PLACES, Place, constants_for, quote
 
@@ -208,7 +208,9 @@ def test_a_thousand_levels_and_any_length_are_accepted(text: str) -> None:
         "[" * 20_000,
         "id == 1" + " + 1" * 20_000,
         "foo(" * 20_000,
-        "(id == 1 or " * (MAX_DEPTH + 1) + "id == 2" + ")" * (MAX_DEPTH + 1),
+        "(id == 1 or " * (EXPRESSION_DEPTH + 1)
+        + "id == 2"
+        + ")" * (EXPRESSION_DEPTH + 1),
     ],
     ids=["parentheses", "negations", "signs", "lists", "sums", "calls", "pairs"],
 )

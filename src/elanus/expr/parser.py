@@ -32,10 +32,7 @@ from elanus.expr.tree import (
     Tree,
     Unary,
 )
-
-MAX_DEPTH: Final = 4096
-"""Levels of a tree. A condition in parentheses behind ``and`` counts for three, so that
-more than a thousand of these may stand in one another."""
+from elanus.schema.limits import EXPRESSION_DEPTH
 
 _LEVELS_AT_ONCE: Final = 100
 _FRAMES_OF_DEEPEST: Final = 12_000
@@ -77,7 +74,7 @@ def parse(text: str) -> Tree:
     """The syntax tree of an expression that is not blank.
 
     Raises:
-        Refusal: the text is not an expression, or nests deeper than ``MAX_DEPTH``.
+        Refusal: the text is not an expression, or nests deeper than ``EXPRESSION_DEPTH``.
     """
     if len(text) <= _CACHED_CHARACTERS:
         return _parse_cached(text)
@@ -131,8 +128,10 @@ class _Parser:
         self.depth += 1
         if self.depth <= _LEVELS_AT_ONCE:
             return
-        if self.depth > MAX_DEPTH:
-            raise Refusal(f"expression nesting depth exceeds the limit of {MAX_DEPTH}")
+        if self.depth > EXPRESSION_DEPTH:
+            raise Refusal(
+                f"expression nesting depth exceeds the limit of {EXPRESSION_DEPTH}"
+            )
         # Calls from Python to Python cost no space on the machine's stack. What comes
         # after the parser needs no more frames than it does.
         if sys.getrecursionlimit() < _FRAMES_OF_DEEPEST:

@@ -93,6 +93,9 @@ INDEX_PARAMS_BYTES: Final = Limit(
     100 << 10, "proxy.maxIndexParamsSize", "keys and values of an index's parameters"
 )
 EXPRESSION_BYTES: Final = Limit(64 << 20, "", "a filter")
+EXPRESSION_DEPTH: Final = Limit(
+    4096, "", "levels of a filter: a condition in parentheses behind `and` has three"
+)
 
 LIMITS: Final[Mapping[str, Limit]] = {
     name: value for name, value in list(globals().items()) if isinstance(value, Limit)
