@@ -74,7 +74,7 @@ def parse(text: str) -> Tree:
     """The syntax tree of an expression that is not blank.
 
     Raises:
-        Refusal: the text is not an expression, or nests deeper than ``EXPRESSION_DEPTH``.
+        Refusal: the text is not an expression, or nests too deep.
     """
     if len(text) <= _CACHED_CHARACTERS:
         return _parse_cached(text)

@@ -12,6 +12,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from elanus.expr.durations import Duration
 from elanus.expr.membership import Members, MixedMembers
 from elanus.expr.text_condition import TextMatch
@@ -155,6 +157,9 @@ class Compare:
     value: Value
 
     def __str__(self) -> str:
+        if isinstance(self.operand, Moved):  # which is compared with nothing else
+            moment = np.datetime64(self.value, "us")
+            return f"{self.operand} {self.op} ISO '{moment}Z'"
         return f"{self.operand} {self.op} {value_text(self.value)}"
 
 
