@@ -264,3 +264,16 @@ def test_no_rows_give_an_empty_mask() -> None:
     columns = columns_of(SCHEMA, [])
     for text in ("big == 1", "word like 'a%b_'", "doc['x'] in [1]", "nums[1] == 1"):
         assert evaluate(compile_filter(text, SCHEMA), columns).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("big >= 3 and big < 9", "3 <= big < 9"),
+        ("big < 9 and wide > 1.5 and big > 3", "(3 < big < 9) and (wide > 1.5)"),
+        ("big > 3 and big > 5", "(big > 3) and (big > 5)"),
+    ],
+)
+def test_two_bounds_are_a_range(text: str, meaning: str) -> None:
+    """A lower and an upper bound of one column are looked up at once."""
+    assert str(compile_filter(text, SCHEMA)) == meaning

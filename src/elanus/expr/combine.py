@@ -10,6 +10,7 @@ from collections.abc import Hashable
 from typing import NamedTuple
 
 from elanus.expr import predicate as p
+from elanus.expr.ranges import with_ranges
 from elanus.schema.types import DataType
 
 
@@ -47,6 +48,8 @@ def _joined(parts: list[p.Condition], *, neutral: bool) -> p.Condition:
         return p.Always(neutral)
     if len(kept) > 1:
         kept = _gathered(kept, negated=neutral)
+    if neutral:
+        kept = with_ranges(kept)
     return kept[0] if len(kept) == 1 else kind(tuple(kept))
 
 
