@@ -58,6 +58,7 @@ def _fill(db: Database) -> None:
     docs.create_index(
         index_type="HNSW", params={"M": 4, "efConstruction": 40}, name="graph"
     )
+    docs.create_index("value", params={"json_cast_type": "double"})
     docs.optimize()
     docs.delete(list(range(50, 70)))
     docs.flush()

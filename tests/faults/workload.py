@@ -252,6 +252,11 @@ def create_index(name: str, kind: str, **params: int) -> Operation:
     )
 
 
+def index_values(name: str) -> Operation:
+    """Define the index of the values, which nothing shows but files."""
+    return Operation("index values", lambda db: db[name].create_index("value"))
+
+
 def drop_index(name: str) -> Operation:
     """Remove the index of the vectors."""
     return Operation(
@@ -307,6 +312,7 @@ def life() -> list[Operation]:
         create("texts", is_text=True),
         insert("texts", range(20), 1, text=True),
         create_index("docs", "HNSW", M=8, efConstruction=40),
+        index_values("docs"),
         insert("docs", range(45, 65), 4),
         update("docs", [52, 53, 61], 4),
         insert("docs", range(45, 50), 5),
@@ -395,7 +401,7 @@ def seen(db: Database) -> Sight:
 
 def _seen(db: Database, name: str) -> dict[str, Any]:
     docs = db[name]
-    indexes = docs.describe_index()
+    indexes = [i for i in docs.describe_index() if i["field"] == "vector"]
     return {
         "partitions": docs.partitions,
         "index": indexes[0]["index_type"] if indexes else None,

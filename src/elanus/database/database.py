@@ -444,8 +444,8 @@ class Database:
         shard = collection.shard
         with shard.manifest_lock:
             for segment in list(shard.sealed):
-                segment.detach(index.field_id)
-                self._forget_index(shard, segment, index.field_id)
+                segment.detach(index.slot)
+                self._forget_index(shard, segment, index.slot)
 
     def _forget_index(
         self, shard: LocalShard, segment: SealedSegment, field_id: int

@@ -18,6 +18,7 @@ from elanus.engine.shard import LocalShard
 from elanus.engine.write.build import (
     attach_known,
     build,
+    by_urgency,
     drop_index,
     find_sealed,
 )
@@ -42,7 +43,7 @@ from elanus.heap import release_free_memory
 IDLE_S = 1.0
 RETRY_S = 0.2
 MERGE = -1
-"""In the place of a field: the failure was of a merge."""
+"""In the place of a slot: the failure was of a merge."""
 
 Merged = tuple[tuple[int, ...], int]
 """Segments, and the one that was made of them; 0 when no row was left."""
@@ -55,7 +56,7 @@ class JobStatus:
     """What background work is doing, for statistics.
 
     Attributes:
-        failures: by (collection, segment, field), how often a build failed and why.
+        failures: by (collection, segment, slot), how often a build failed and why.
         ended: jobs by (kind, outcome); kind "build" or "merge", outcome "done",
             "void" or "failed".
     """
@@ -265,11 +266,9 @@ class BackgroundWork:
         states = []
         for segment in segments:
             missing = {
-                field_id: len(
-                    self.status.failures.get((shard.id, segment.id, field_id), ())
-                )
-                for field_id in shard.index_definitions
-                if field_id not in segment.indexed_fields()
+                slot: len(self.status.failures.get((shard.id, segment.id, slot), ()))
+                for slot in by_urgency(shard.index_definitions)
+                if slot not in segment.indexed_fields()
             }
             size = segment.hidden.size
             dead = len(dead_rows(segment, size, horizon, partitions))
@@ -315,7 +314,7 @@ class BackgroundWork:
                     shard, action.segment_ids, runner, is_eager=action.is_eager
                 )
             else:
-                done = build(shard, action.segment_id, action.field_id, runner)
+                done = build(shard, action.segment_id, action.slot, runner)
             outcome = "done" if done else "void"
             return done
         except Cancelled:
@@ -341,7 +340,7 @@ class BackgroundWork:
 
     def _note_failure(self, shard: LocalShard, action: Action, reason: str) -> None:
         if isinstance(action, Build):
-            keys = [(shard.id, action.segment_id, action.field_id)]
+            keys = [(shard.id, action.segment_id, action.slot)]
         else:
             keys = [(shard.id, segment_id, MERGE) for segment_id in action.segment_ids]
         self._forget_gone()

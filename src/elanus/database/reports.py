@@ -71,14 +71,14 @@ def index_states(collection: Collection, status: JobStatus) -> list[dict[str, An
             done = sum(
                 segment.n_rows
                 for segment in segments
-                if segment.n_rows < least or index.field_id in segment.indexed_fields()
+                if segment.n_rows < least or index.slot in segment.indexed_fields()
             )
             reasons = [
                 why[-1]
                 for (owner, segment_id, field_id), why in list(status.failures.items())
                 if owner == shard.id
                 and segment_id in present
-                and field_id == index.field_id
+                and field_id == index.slot
             ]
         state = "Finished" if done == total else "Failed" if reasons else "InProgress"
         states.append(

@@ -14,17 +14,14 @@ import pyarrow as pa
 from elanus.database.alteration import add_field, drop_field, drop_struct
 from elanus.database.database import Database as Core
 from elanus.database.lifetimes import set_ttl, set_ttl_field, set_zone
-from elanus.distance.metrics import Metric
+from elanus.embedded.indexes import index_of
 from elanus.embedded.reader import Reader, Snapshot
 from elanus.embedded.rows import columns_from
 from elanus.engine.collection import Collection as Engine
 from elanus.engine.definition import DEFAULT_PARTITION, IndexDefinition
-from elanus.engine.read.plan import vector_field
 from elanus.engine.write.array_ops import FieldOp
 from elanus.errors import InvalidParameter
-from elanus.index.registry import index_kind_for
 from elanus.schema.schema import FieldSchema
-from elanus.service.index_rules import vector_index
 
 Progress = Callable[[float], None]
 
@@ -189,43 +186,29 @@ class Collection(Reader):
         params: Mapping[str, Any] | None = None,
         name: str = "",
     ) -> None:
-        """Define the index of a vector field; it is built in the background.
+        """Define the index of a field; it is built in the background.
 
-        Searches scan exactly until then. :meth:`optimize` waits for it.
+        Searches and filters scan until then. :meth:`optimize` waits for it. An index of
+        scalars changes no answer; filters use it where it is quicker than a scan.
 
         Args:
-            index_type: AUTOINDEX for all vectors; of numbers FLAT, IVF_FLAT, IVF_SQ8,
+            field: its name, or a key of the dynamic field; empty for the only vectors.
+            index_type: AUTOINDEX for all fields; of numbers FLAT, IVF_FLAT, IVF_SQ8,
                 IVF_PQ, IVF_RABITQ, SCANN, HNSW, HNSW_SQ, HNSW_PQ; of bits BIN_FLAT,
                 BIN_IVF_FLAT; of sparse vectors SPARSE_INVERTED_INDEX. Int8 vectors
-                take those that begin with HNSW.
+                take those that begin with HNSW. Of scalars INVERTED, BITMAP, STL_SORT,
+                TRIE, NGRAM, RTREE.
             metric: L2, IP or COSINE; of bits HAMMING or JACCARD, of sparse vectors IP;
-                the collection's when empty.
-            params: build parameters, such as ``{"M": 16, "efConstruction": 200}``.
+                the collection's when empty. None of scalars.
+            params: build parameters, such as ``{"M": 16, "efConstruction": 200}``; of
+                JSON ``{"json_cast_type": "double", "json_path": 'doc["price"]'}``.
 
         Raises:
             InvalidParameter: the type, metric or a parameter is not allowed.
         """
-        chosen = vector_field(self.schema, field)
-        metric = metric or self._engine.definition.metric_of(chosen)
-        if chosen.is_vector_list:
-            index = vector_index(
-                name or chosen.name, chosen, index_type, metric, dict(params or {})
-            )
-            self._core.create_index(self._live_name(), index)
-            return
-        kind = index_kind_for(index_type, chosen.dtype)
-        given = dict(params or {})
-        kind.resolve(given, 0, chosen.dim or 0)
-        self._core.create_index(
-            self._live_name(),
-            IndexDefinition(
-                name=name or chosen.name,
-                field_id=chosen.id,
-                index_type=kind.name,
-                metric=Metric.from_name(metric, chosen.dtype).value,
-                params=given,
-            ),
-        )
+        asked = IndexDefinition(name, 0, index_type, metric, dict(params or {}))
+        index = index_of(self._engine.definition, asked, field)
+        self._core.create_index(self._live_name(), index)
 
     def drop_index(self, name: str) -> None:
         """Remove an index; its field is searched exactly then.

@@ -32,13 +32,16 @@ _SCANS = frozenset(
     + [(kind, m) for kind in ("BIN_FLAT", "AUTOINDEX") for m in ("HAMMING", "JACCARD")]
 )
 
+_WHOLE_DOCUMENTS = "JSON"
+"""A cast that names no type of values: there is nothing to put in order."""
+
 
 @dataclass(frozen=True)
 class IndexDefinition:
     """The index a field should have.
 
     Attributes:
-        index_type: of a scalar field, its name only: filters scan columns.
+        index_type: the kind, as the user called it.
         metric: of a vector field; otherwise empty.
         params: build parameters as the user gave them.
         id: number of the definition; 0 until the database gives it one.
@@ -62,7 +65,24 @@ class IndexDefinition:
         """Whether segments get files for it: an exact scan needs none."""
         if self.is_scanned:
             return False
-        return bool(self.metric) and (self.index_type, self.metric) not in _SCANS
+        if self.is_scalar:
+            cast = str(self.params.get("json_cast_type", ""))
+            return cast.upper() != _WHOLE_DOCUMENTS
+        return (self.index_type, self.metric) not in _SCANS
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether it is of a scalar field, or of a place inside JSON documents."""
+        return not self.metric
+
+    @property
+    def slot(self) -> int:
+        """By what a segment and its manifest know the index.
+
+        The field's id; for a place inside JSON documents, of which a field may have
+        several indexes, the number of the definition, negative.
+        """
+        return -self.id if self.path else self.field_id
 
     def asks_the_same_as(self, other: IndexDefinition) -> bool:
         """Whether two definitions differ in nothing but number and spelling."""
@@ -74,19 +94,18 @@ class IndexDefinition:
 
     def to_dict(self) -> dict[str, Any]:
         """What a built index carries: by this it is found stale."""
-        return {
+        plain = {
             "name": self.name,
             "field_id": self.field_id,
             "index_type": self.index_type,
             "metric": self.metric,
             "params": dict(self.params),
         }
+        return {**plain, "path": self.path} if self.path else plain
 
     def to_record(self) -> dict[str, Any]:
         """The durable form in the catalog; :class:`IndexDefinition` takes it back."""
         record = {**self.to_dict(), "id": self.id, "given": dict(self.given)}
-        if self.path:
-            record["path"] = self.path
         if self.is_scanned:
             record["is_scanned"] = True
         return record

@@ -85,8 +85,8 @@ class LazyShard:
         field = self.definition.ttl_field
         shard.ttl_field_id = None if field is None else field.id
         shard.index_definitions = {
-            index.field_id: index.to_dict()
-            for index in self.definition.indexes.values()
+            index.slot: index.to_dict()
+            for index in self.definition.all_indexes
             if index.is_built
         }
 

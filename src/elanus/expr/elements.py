@@ -16,13 +16,13 @@ from elanus.expr import predicate as p
 from elanus.expr.boxes import Boxes
 from elanus.expr.jsonpath import Path, PathColumn
 from elanus.expr.kleene import Bools, Mask, unknown_of
-from elanus.expr.source import ColumnSource, fixed_width
+from elanus.expr.source import ColumnSource, IndexedSource, fixed_width
 from elanus.text.postings import Occurrences
 
 Counts = npt.NDArray[np.int64]
 
 
-class ElementSource:
+class ElementSource(IndexedSource):
     """The elements of a struct array's rows, as rows of their own."""
 
     def __init__(self, rows: ColumnSource, field_id: int) -> None:
@@ -33,6 +33,20 @@ class ElementSource:
     def n_rows(self) -> int:
         """How many elements all rows have."""
         return int(lengths_of(self._rows, self._field_id).sum())
+
+    def served(self, condition: p.Condition) -> Mask | None:
+        """What an index answers, where that is quicker than a scan; or ``None``."""
+        if isinstance(self._rows, IndexedSource):
+            return self._rows.served_elements(condition)
+        return None
+
+    def serves(self, condition: p.Condition) -> bool:
+        """Whether an index answers first; elements are asked in the order given."""
+        return False
+
+    def served_elements(self, condition: p.Condition) -> Mask | None:
+        """Nothing: elements have no elements."""
+        return None
 
     def column(self, field_id: int) -> pa.Array:
         """A field of the struct: its values in all rows, end to end."""

@@ -47,7 +47,13 @@ from elanus.expr.narrow import (
     is_costly,
     rows_left,
 )
-from elanus.expr.source import ColumnSource, Numbers, Strings, read
+from elanus.expr.source import (
+    ColumnSource,
+    IndexedSource,
+    Numbers,
+    Strings,
+    read,
+)
 from elanus.expr.text_condition import TextMatch
 from elanus.schema.arrays import scalar_of_text
 from elanus.schema.types import DataType
@@ -94,6 +100,10 @@ def evaluate(
 
 def truth(condition: p.Condition, source: ColumnSource) -> Mask:
     """The three-valued answer of a condition for each row."""
+    if isinstance(source, IndexedSource):
+        served = source.served(condition)
+        if served is not None:
+            return served
     return _EVALUATORS[type(condition)](condition, source)
 
 
@@ -122,10 +132,10 @@ def _always(condition: p.Always, source: ColumnSource) -> Mask:
 
 def _and(condition: p.And, source: ColumnSource) -> Mask:
     """Cheap parts first; costly ones on the rows that are left, if those are few."""
-    costly = [part for part in condition.parts if is_costly(part)]
+    costly = [part for part in condition.parts if _is_late(part, source)]
     if not costly or len(costly) == len(condition.parts):
         return conjunction(truth(part, source) for part in condition.parts)
-    cheap = [part for part in condition.parts if not is_costly(part)]
+    cheap = [part for part in condition.parts if not _is_late(part, source)]
     mask = conjunction(truth(part, source) for part in cheap)
     rows = rows_left(mask)
     if rows.size * FEW_ROWS_LEFT > source.n_rows:
@@ -133,6 +143,13 @@ def _and(condition: p.And, source: ColumnSource) -> Mask:
     narrowed = NarrowedSource(source, rows)
     inner = conjunction(truth(part, narrowed) for part in costly)
     return conjunction_at(mask, rows, inner)
+
+
+def _is_late(part: p.Condition, source: ColumnSource) -> bool:
+    """Whether a part of a conjunction had better wait for the others."""
+    if not is_costly(part):
+        return False
+    return not (isinstance(source, IndexedSource) and source.serves(part))
 
 
 def _or(condition: p.Or, source: ColumnSource) -> Mask:

@@ -127,3 +127,23 @@ def _split(pattern: str) -> tuple[object, ...]:
     if word:
         parts.append("".join(word))
     return tuple(parts)
+
+
+def prefix_of(pattern: str) -> tuple[str, bool]:
+    """What matching strings begin with, and whether all that begin so match."""
+    parts = _split(pattern)
+    prefix = parts[0] if parts and isinstance(parts[0], str) else ""
+    rest = parts[1:] if prefix else parts
+    return prefix, rest == (_ANY_RUN,)
+
+
+def is_at_one_end(pattern: str) -> bool:
+    """Whether a look at one end of a string decides."""
+    parts = _split(pattern)
+    words = [part for part in parts if isinstance(part, str)]
+    return len(words) == 1 and len(parts) <= 2 and _ANY_ONE not in parts
+
+
+def words_of(pattern: str) -> tuple[str, ...]:
+    """The literal words of a pattern: every matching string holds all of them."""
+    return tuple(part for part in _split(pattern) if isinstance(part, str))

@@ -48,6 +48,11 @@ class Members:
         return distinct[~np.isnan(distinct)]
 
     @cached_property
+    def lie_close(self) -> bool:
+        """Whether integers are so near each other that a table decides."""
+        return self.table is not None
+
+    @cached_property
     def table(self) -> npt.NDArray[np.bool_] | None:
         """Flags of the integers from one below the least to one above the greatest."""
         span = int(self.integers.max()) - self.least + 3

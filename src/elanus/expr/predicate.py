@@ -461,6 +461,34 @@ class Predicate:
         return f"({self.condition}) and random_sample({self.sample!r})"
 
 
+def field_read(condition: Condition) -> int | None:
+    """The one field that a leaf reads; ``None`` for what is no leaf or reads two."""
+    kind = type(condition)
+    if kind in _OF_OPERAND:
+        operand: Operand = condition.operand  # type: ignore[union-attr]
+        return operand.field_id
+    if isinstance(condition, Contains):
+        return condition.array.field_id
+    if isinstance(condition, Exists):
+        return condition.path.field_id
+    return None
+
+
+def place_read(condition: Condition) -> JsonPath | None:
+    """The place in JSON documents that a leaf reads; ``None`` where it reads none."""
+    read: object = getattr(condition, "operand", None)
+    if isinstance(condition, Contains):
+        read = condition.array
+    elif isinstance(condition, Exists):
+        read = condition.path
+    while isinstance(read, (Arithmetic, Length)):
+        read = read.operand if isinstance(read, Arithmetic) else read.array
+    return read if isinstance(read, JsonPath) else None
+
+
+_OF_OPERAND = frozenset({Compare, Between, InList, Like, StartsWith, Regex, Spatial})
+
+
 def element_filter_of(condition: Condition) -> Match | None:
     """The part of a condition that leaves out elements, if there is one."""
     if isinstance(condition, Match):

@@ -15,7 +15,7 @@ from elanus.expr import predicate as p
 from elanus.expr.boxes import Boxes
 from elanus.expr.durations import moved
 from elanus.expr.jsonpath import Kind, Path, PathColumn
-from elanus.expr.kleene import Bools, unknown_of, unpack_bits
+from elanus.expr.kleene import Bools, Mask, unknown_of, unpack_bits
 from elanus.schema.arrays import array_of, values_of
 from elanus.schema.types import DataType
 from elanus.text.postings import Occurrences
@@ -46,6 +46,24 @@ class ColumnSource(Protocol):
     def texts(self, field_id: int) -> Occurrences:
         """Where the tokens of a column of texts stand."""
         ...
+
+
+class IndexedSource:
+    """Base of sources whose columns may have indexes that spare a scan."""
+
+    __slots__ = ()
+
+    def served(self, condition: p.Condition) -> Mask | None:
+        """What an index answers, where that is quicker than a scan; or ``None``."""
+        raise NotImplementedError
+
+    def serves(self, condition: p.Condition) -> bool:
+        """Whether an index answers a condition before its rows need be few."""
+        raise NotImplementedError
+
+    def served_elements(self, condition: p.Condition) -> Mask | None:
+        """The same as :meth:`served` for the elements of an array, as rows."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from elanus.index.base import VectorIndex
 from elanus.schema.columns import Column, Offsets
 from elanus.schema.schema import CollectionSchema
 from elanus.schema.vectors import VectorColumn
+from elanus.segment.attached import AttachedScalarIndex
 from elanus.segment.deletes import HiddenRows, Mask
 from elanus.segment.keys import Keys
 from elanus.text.postings import Occurrences
@@ -48,6 +50,9 @@ class Segment(Protocol):
         self, field_id: int, path: tuple[str | int, ...], n_rows: int
     ) -> PathColumn:
         """The values at one path of a JSON column, decoded once and kept."""
+
+    def is_decoded(self, field_id: int, path: tuple[str | int, ...]) -> bool:
+        """Whether :meth:`json_path` has the values at a path at hand."""
 
     def boxes(self, field_id: int, n_rows: int) -> Boxes:
         """What surrounds the geometries of a column, read once and kept."""
@@ -99,6 +104,12 @@ class Segment(Protocol):
 
     def index(self, field_id: int) -> VectorIndex | None:
         """The index to search this field with, or ``None`` for an exact scan."""
+
+    def scalar_indexes(self, field_id: int) -> Sequence[AttachedScalarIndex]:
+        """The indexes of a scalar field, and of places inside its JSON documents."""
+
+    def give_up(self, index: AttachedScalarIndex, problem: str) -> None:
+        """Answer without an index that was found damaged; it is built anew."""
 
     def ranges(self) -> Ranges | None:
         """Smallest value, largest value and null count by field, where known."""

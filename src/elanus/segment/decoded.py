@@ -33,6 +33,10 @@ class DecodedPaths:
         self._known: OrderedDict[Key, tuple[int, PathColumn]] = OrderedDict()
         self._lock = threading.Lock()
 
+    def has(self, key: Key) -> bool:
+        """Whether the values at a path are known, perhaps of fewer rows."""
+        return key in self._known
+
     def get(self, key: Key, n_rows: int, column: Callable[[], pa.Array]) -> PathColumn:
         """The values at a path of the first ``n_rows`` rows.
 

@@ -6,12 +6,15 @@ Scalar columns are lists of Arrow chunks; columns of vectors are in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from elanus.distance.block import Block, block_of
 from elanus.distance.metrics import Metric
+from elanus.errors import InternalError
 from elanus.expr.boxes import Boxes
 from elanus.expr.jsonpath import PathColumn
 from elanus.index.base import VectorIndex
@@ -25,6 +28,7 @@ from elanus.schema.columns import (
 )
 from elanus.schema.schema import CollectionSchema
 from elanus.schema.vectors import VectorColumn
+from elanus.segment.attached import AttachedScalarIndex
 from elanus.segment.base import Ranges, Spans
 from elanus.segment.decoded import DecodedBoxes, DecodedPaths, DecodedTexts
 from elanus.segment.deletes import HiddenRows, Mask
@@ -162,6 +166,10 @@ class GrowingSegment:
             (field_id, path), n_rows, lambda: self.column(field_id, n_rows)
         )
 
+    def is_decoded(self, field_id: int, path: tuple[str | int, ...]) -> bool:
+        """See :class:`elanus.segment.base.Segment`."""
+        return self._decoded.has((field_id, path))
+
     def boxes(self, field_id: int, n_rows: int) -> Boxes:
         """See :class:`elanus.segment.base.Segment`."""
         return self._boxes.get(field_id, self.column(field_id, n_rows))
@@ -242,6 +250,14 @@ class GrowingSegment:
     def index(self, field_id: int) -> VectorIndex | None:
         """See :class:`elanus.segment.base.Segment`."""
         return None
+
+    def scalar_indexes(self, field_id: int) -> Sequence[AttachedScalarIndex]:
+        """None: rows are still coming."""
+        return ()
+
+    def give_up(self, index: AttachedScalarIndex, problem: str) -> None:
+        """Never asked for: there is no index."""
+        raise InternalError("growing segments have no indexes")
 
     def ranges(self) -> Ranges | None:
         """See :class:`elanus.segment.base.Segment`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -17,7 +19,7 @@ from elanus.schema.arrays import values_of
 from elanus.schema.columns import Column, Offsets, absent, column_name
 from elanus.schema.schema import CollectionSchema
 from elanus.schema.vectors import VectorColumn, single_vectors, vectors_from_arrow
-from elanus.segment.attached import AttachedIndex
+from elanus.segment.attached import Attached, AttachedIndex, AttachedScalarIndex
 from elanus.segment.base import Ranges, Spans
 from elanus.segment.decoded import DecodedBoxes, DecodedPaths, DecodedTexts
 from elanus.segment.deletes import HiddenRows, Mask
@@ -57,7 +59,8 @@ class SealedSegment:
             if f.since <= meta.schema_version
         }
         self._absent: dict[int, pa.Array] = {}
-        self._indexes: dict[int, AttachedIndex] = {}
+        self._indexes: dict[int, Attached] = {}
+        self._scalar_indexes: dict[int, tuple[AttachedScalarIndex, ...]] = {}
         self.damaged: dict[int, str] = {}
         self._norms: dict[int, Floats] = {}
         self._vectors: dict[int, tuple[object, VectorColumn]] = {}
@@ -84,6 +87,10 @@ class SealedSegment:
         return self._decoded.get(
             (field_id, path), n_rows, lambda: self.column(field_id, n_rows)
         )
+
+    def is_decoded(self, field_id: int, path: tuple[str | int, ...]) -> bool:
+        """See :class:`elanus.segment.base.Segment`."""
+        return self._decoded.has((field_id, path))
 
     def boxes(self, field_id: int, n_rows: int) -> Boxes:
         """See :class:`elanus.segment.base.Segment`."""
@@ -216,7 +223,7 @@ class SealedSegment:
     def index(self, field_id: int) -> VectorIndex | None:
         """See :class:`elanus.segment.base.Segment`."""
         attached = self._indexes.get(field_id)
-        if attached is None:
+        if not isinstance(attached, AttachedIndex):
             return None
         try:
             return attached.usable()
@@ -226,8 +233,19 @@ class SealedSegment:
             self.damaged[field_id] = str(error)
             return None
 
+    def scalar_indexes(self, field_id: int) -> Sequence[AttachedScalarIndex]:
+        """See :class:`elanus.segment.base.Segment`."""
+        return self._scalar_indexes.get(field_id, ())
+
+    def give_up(self, index: AttachedScalarIndex, problem: str) -> None:
+        """See :class:`elanus.segment.base.Segment`."""
+        for slot, known in self._indexes.items():
+            if known is index:
+                self.detach(slot)
+                self.damaged[slot] = problem
+
     def indexed_fields(self) -> frozenset[int]:
-        """Fields searched by index at the moment."""
+        """Slots whose indexes are in use at the moment."""
         return frozenset(self._indexes)
 
     def ranges(self) -> Ranges | None:
@@ -236,13 +254,22 @@ class SealedSegment:
 
     # --- what background work changes --------------------------------------------
 
-    def attach(self, field_id: int, index: AttachedIndex) -> None:
-        """Search this field with ``index`` from now on."""
-        self._indexes = {**self._indexes, field_id: index}
+    def attach(self, slot: int, index: Attached) -> None:
+        """Use this index from now on; see :attr:`IndexDefinition.slot`."""
+        self._set_indexes({**self._indexes, slot: index})
 
-    def detach(self, field_id: int) -> None:
-        """Search this field exactly from now on."""
-        self._indexes = {k: v for k, v in self._indexes.items() if k != field_id}
+    def detach(self, slot: int) -> None:
+        """Do without this index from now on."""
+        self._set_indexes({k: v for k, v in self._indexes.items() if k != slot})
+
+    def _set_indexes(self, indexes: dict[int, Attached]) -> None:
+        self._indexes = indexes
+        by_field: dict[int, tuple[AttachedScalarIndex, ...]] = {}
+        for index in indexes.values():
+            if isinstance(index, AttachedScalarIndex):
+                known = by_field.get(index.field_id, ())
+                by_field[index.field_id] = (*known, index)
+        self._scalar_indexes = by_field
 
     def verify(self) -> list[str]:
         """Every damage found in the column files, one line each."""
@@ -252,7 +279,7 @@ class SealedSegment:
         """Unmap the files. No reader may use the segment afterwards."""
         for index in self._indexes.values():
             index.close()
-        self._indexes = {}
+        self._set_indexes({})
         self._vectors = {}
         for file in self._files.values():
             file.close()

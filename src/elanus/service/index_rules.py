@@ -1,7 +1,7 @@
 """Which index may be asked of which field, with Milvus' texts for those that may not.
 
-Indexes of vectors are built. Those of scalars are names: every filter scans whole
-columns, so an index would never change an answer.
+How one is built goes by the values for indexes of scalars (:mod:`elanus.index.scalar`),
+so most kinds of these differ in name and in what fields they are for.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _not_for(field: FieldSchema, kind_name: str) -> InvalidParameter:
 def scalar_index(
     name: str, field: FieldSchema, kind_name: str, params: Params
 ) -> IndexDefinition:
-    """The index of a scalar field, checked; its kind is told back, never built.
+    """The index of a scalar field, checked.
 
     Raises:
         InvalidParameter, MissingParameter: the kind does not fit the field.

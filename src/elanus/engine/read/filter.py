@@ -8,14 +8,22 @@ from enum import StrEnum
 import numpy as np
 import pyarrow as pa
 
+from elanus.engine.read.indexed import (
+    IndexUse,
+    served,
+    served_elements,
+    serves_early,
+)
 from elanus.engine.read.key_partitions import reachable
 from elanus.engine.version import SegmentView, Version
 from elanus.errors import InternalError
 from elanus.expr.boxes import Boxes
 from elanus.expr.evaluate import evaluate
 from elanus.expr.jsonpath import PathColumn
-from elanus.expr.predicate import Predicate
+from elanus.expr.kleene import Mask as Truth
+from elanus.expr.predicate import Condition, Predicate
 from elanus.expr.prune import may_match
+from elanus.expr.source import IndexedSource
 from elanus.index.base import Allowed
 from elanus.schema.arrays import array_of_plain
 from elanus.schema.columns import Offsets, to_arrow
@@ -61,15 +69,17 @@ class FilterStep:
 
 
 @dataclass(frozen=True, slots=True)
-class ViewSource:
+class ViewSource(IndexedSource):
     """The columns of a segment view, as the expression evaluator reads them.
 
     Attributes:
         span: first and past-the-last offset of the rows read; ``None`` for all.
+        uses: takes a note of each index that answers, where somebody wants to know.
     """
 
     view: SegmentView
     span: tuple[int, int] | None = None
+    uses: list[IndexUse] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -103,6 +113,28 @@ class ViewSource:
         """Where the tokens of a column of texts stand."""
         whole = self.view.segment.texts(field_id, self.view.n_rows)
         return whole if self.span is None else CutPostings(whole, *self.span)
+
+    def served(self, condition: Condition) -> Truth | None:
+        """See :class:`elanus.expr.source.IndexedSource`."""
+        if self.span is None:
+            return served(self.view, condition, self, self.n_rows, self.uses)
+        whole = ViewSource(self.view)
+        mask = served(self.view, condition, whole, self.n_rows, self.uses)
+        if mask is None:
+            return None
+        part = slice(*self.span)
+        unknown = None if mask.unknown is None else mask.unknown[part]
+        return Truth(mask.true[part], unknown)
+
+    def serves(self, condition: Condition) -> bool:
+        """See :class:`elanus.expr.source.IndexedSource`."""
+        return serves_early(self.view, condition, self.n_rows)
+
+    def served_elements(self, condition: Condition) -> Truth | None:
+        """See :class:`elanus.expr.source.IndexedSource`."""
+        if self.span is not None:
+            return None
+        return served_elements(self.view, condition, self)
 
 
 def allowed_rows(

@@ -1,4 +1,4 @@
-"""Building the index of one field of one segment, in the worker, and publishing it."""
+"""Building one index of one segment, in the worker, and publishing it."""
 
 from __future__ import annotations
 
@@ -11,36 +11,41 @@ from elanus.engine.shard import LocalShard
 from elanus.engine.write.jobs import BuildJob, Runner
 from elanus.errors import CorruptionError, StorageError, UnknownOutcome
 from elanus.index.dense.symphony import loaded_bytes
-from elanus.segment.attached import AttachedIndex
+from elanus.segment.attached import attached
 from elanus.segment.sealed import SealedSegment
 from elanus.storage.columnar import FileStamp
 from elanus.storage.manifest import IndexEntry, index_folder
 
 Definition = Mapping[str, Any]
-BuildTarget = tuple[int, int, Definition]
+BuildTarget = tuple[int, Definition]
 
 
-def definitions_by_field(shard: LocalShard) -> dict[int, Definition]:
-    """What indexes the collection should have, by field id."""
-    return dict(shard.index_definitions)
+def definitions_by_slot(shard: LocalShard) -> dict[int, Definition]:
+    """What indexes the collection should have, the most urgent first."""
+    definitions = shard.index_definitions
+    return {slot: definitions[slot] for slot in by_urgency(definitions)}
 
 
-def build(shard: LocalShard, segment_id: int, field_id: int, runner: Runner) -> bool:
+def by_urgency(definitions: Mapping[int, Definition]) -> list[int]:
+    """Slots in the order of building: searches need indexes more than filters do."""
+    return sorted(definitions, key=lambda slot: (not definitions[slot]["metric"], slot))
+
+
+def build(shard: LocalShard, segment_id: int, slot: int, runner: Runner) -> bool:
     """Build and publish an index; false if segment or definition has gone meanwhile.
 
     Raises:
         JobFailed: the worker could not do it; nothing changed.
         Cancelled, StorageError, DiskFull: nothing changed.
     """
-    definition = shard.index_definitions.get(field_id)
+    definition = shard.index_definitions.get(slot)
     segment = find_sealed(shard, segment_id)
     if definition is None or segment is None:
         return False
-    target = (segment_id, field_id, definition)
-    entry = run_build(shard, target, runner)
+    entry = run_build(shard, (segment_id, definition), runner)
     published = False
     try:
-        published = _publish(shard, segment, field_id, entry)
+        published = _publish(shard, segment, slot, entry)
     except UnknownOutcome:
         published = True  # perhaps; the next start knows which files are named
         raise
@@ -62,13 +67,13 @@ def run_build(shard: LocalShard, target: BuildTarget, runner: Runner) -> IndexEn
     Raises:
         JobFailed, Cancelled: its files are on their way to the trash.
     """
-    segment_id, field_id, definition = target
+    segment_id, definition = target
     index_id = shard.node.ids.next()
     job = BuildJob(
         shard.id,
         shard.schema.to_dict(),
         segment_id,
-        field_id,
+        definition["field_id"],
         index_id,
         dict(definition),
         shard.node.settings.worker_threads or os.cpu_count() or 1,
@@ -84,35 +89,33 @@ def run_build(shard: LocalShard, target: BuildTarget, runner: Runner) -> IndexEn
 
 
 def _publish(
-    shard: LocalShard, segment: SealedSegment, field_id: int, entry: IndexEntry
+    shard: LocalShard, segment: SealedSegment, slot: int, entry: IndexEntry
 ) -> bool:
     with shard.manifest_lock:
         known = shard.entry(segment.id)
-        is_wanted = shard.index_definitions.get(field_id) == entry.definition
+        is_wanted = shard.index_definitions.get(slot) == entry.definition
         if known is None or not is_wanted or find_sealed(shard, segment.id) is None:
             return False
-        index = AttachedIndex(
-            shard.node.store, entry.description, entry.files, is_verified=True
-        )
-        replaced = known.indexes.get(field_id)
-        set_index(shard, segment.id, field_id, entry)
-        segment.attach(field_id, index)
+        index = attached(shard.node.store, entry, is_verified=True)
+        replaced = known.indexes.get(slot)
+        set_index(shard, segment.id, slot, entry)
+        segment.attach(slot, index)
         if replaced is not None:
             shard.node.trash.add(index_folder(shard.id, replaced.index_id))
     return True
 
 
 def set_index(
-    shard: LocalShard, segment_id: int, field_id: int, entry: IndexEntry | None
+    shard: LocalShard, segment_id: int, slot: int, entry: IndexEntry | None
 ) -> None:
     """Commit a manifest in which the segment has this index, or none."""
     with shard.manifest_lock:
         entries = []
         for known in shard.manifest.segments:
             if known.segment_id == segment_id:
-                indexes = {k: v for k, v in known.indexes.items() if k != field_id}
+                indexes = {k: v for k, v in known.indexes.items() if k != slot}
                 if entry is not None:
-                    indexes[field_id] = entry
+                    indexes[slot] = entry
                 known = replace(known, indexes=indexes)
             entries.append(known)
         manifest = shard.commit(replace(shard.manifest, segments=tuple(entries)))
@@ -127,29 +130,29 @@ def attach_known(shard: LocalShard) -> None:
     """
     for entry in shard.manifest.segments:
         segment = find_sealed(shard, entry.segment_id)
-        for field_id, index in entry.indexes.items():
-            if segment is None or field_id in segment.indexed_fields():
+        for slot, index in entry.indexes.items():
+            if segment is None or slot in segment.indexed_fields():
                 continue
-            if shard.index_definitions.get(field_id) != index.definition:
-                drop_index(shard, segment, field_id)
+            if shard.index_definitions.get(slot) != index.definition:
+                drop_index(shard, segment, slot)
                 continue
             try:
-                opened = AttachedIndex(shard.node.store, index.description, index.files)
+                opened = attached(shard.node.store, index)
             except (CorruptionError, StorageError) as error:
                 shard.damages.append(str(error))
-                drop_index(shard, segment, field_id)
+                drop_index(shard, segment, slot)
                 continue
-            segment.attach(field_id, opened)
+            segment.attach(slot, opened)
 
 
-def drop_index(shard: LocalShard, segment: SealedSegment, field_id: int) -> None:
-    """Forget the index of one field of one segment; it is scanned exactly then."""
-    segment.detach(field_id)
+def drop_index(shard: LocalShard, segment: SealedSegment, slot: int) -> None:
+    """Forget one index of one segment; it is scanned exactly then."""
+    segment.detach(slot)
     if shard.node.store.read_only:
         return
     known = shard.entry(segment.id)
-    entry = None if known is None else known.indexes.get(field_id)
+    entry = None if known is None else known.indexes.get(slot)
     if entry is None:
         return
-    set_index(shard, segment.id, field_id, None)
+    set_index(shard, segment.id, slot, None)
     shard.node.trash.add(index_folder(shard.id, entry.index_id))

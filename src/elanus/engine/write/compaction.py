@@ -18,7 +18,7 @@ import pyarrow as pa
 from elanus.clock import physical_ms, ts_at
 from elanus.engine.expiry import Expiry, unexpired_rows
 from elanus.engine.shard import LocalShard
-from elanus.engine.write.build import definitions_by_field, run_build
+from elanus.engine.write.build import definitions_by_slot, run_build
 from elanus.engine.write.flush import with_deletes
 from elanus.engine.write.jobs import (
     CompactJob,
@@ -29,7 +29,7 @@ from elanus.engine.write.jobs import (
 from elanus.errors import UnknownOutcome
 from elanus.schema.arrays import array_of
 from elanus.schema.columns import Offsets
-from elanus.segment.attached import AttachedIndex
+from elanus.segment.attached import Attached, attached
 from elanus.segment.files import read_meta
 from elanus.segment.sealed import SealedSegment
 from elanus.storage.columnar import FileStamp, write_columns
@@ -208,7 +208,7 @@ def _merge(shard: LocalShard, sources: list[_Source], runner: Runner) -> Merged:
     node = shard.node
     segment_id = node.ids.next()
     folder = segment_folder(shard.id, segment_id)
-    definitions = definitions_by_field(shard)
+    definitions = definitions_by_slot(shard)
     indexed = {f for s in sources for f in s.segment.indexed_fields()}
     indexes: dict[int, IndexEntry] = {}
     try:
@@ -217,12 +217,11 @@ def _merge(shard: LocalShard, sources: list[_Source], runner: Runner) -> Merged:
         segment = SealedSegment(node.store, folder, meta, shard.schema)
         merged = Merged(segment, indexes)
         if meta.n_rows >= node.settings.index_rows:
-            for field_id in sorted(indexed & definitions.keys()):
-                indexes[field_id] = run_build(
-                    shard,
-                    (segment_id, field_id, definitions[field_id]),
-                    runner.part(0.3, 1.0),
-                )
+            for slot, definition in definitions.items():
+                if slot in indexed:
+                    target = (segment_id, definition)
+                    part = runner.part(0.3, 1.0)
+                    indexes[slot] = run_build(shard, target, part)
     except BaseException:
         node.trash.add(folder)
         for entry in indexes.values():
@@ -329,12 +328,10 @@ def _carry(sources: list[_Source], merged: Merged, done: list[int]) -> list[int]
 
 def open_built(
     shard: LocalShard, entries: Mapping[int, IndexEntry]
-) -> dict[int, AttachedIndex]:
+) -> dict[int, Attached]:
     """Open indexes that the worker just wrote and checksummed."""
     return {
-        field_id: AttachedIndex(
-            shard.node.store, entry.description, entry.files, is_verified=True
-        )
+        field_id: attached(shard.node.store, entry, is_verified=True)
         for field_id, entry in entries.items()
     }
 

@@ -19,6 +19,10 @@ from elanus.distance.metrics import Metric
 from elanus.errors import Cancelled, DiskFull, ElanusError
 from elanus.index.base import BuildRequest
 from elanus.index.registry import index_kind
+from elanus.index.scalar.base import ScalarBuild
+from elanus.index.scalar.file import write_parts
+from elanus.index.scalar.json_path import keys_of
+from elanus.index.scalar.layouts import build_scalar
 from elanus.schema.arrays import values_of
 from elanus.schema.columns import Batch, Offsets, concat, take
 from elanus.schema.schema import CollectionSchema
@@ -40,7 +44,7 @@ class JobFailed(ElanusError):
 
 @dataclass(frozen=True, slots=True)
 class BuildJob:
-    """Build one index over one field of one segment."""
+    """Build one index over one field of one segment, or over a place in its JSON."""
 
     collection_id: int
     schema: Mapping[str, Any]
@@ -177,8 +181,48 @@ def _run_build(
     schema = CollectionSchema.from_dict(job.schema)
     segment = _open_segment(store, job.collection_id, job.segment_id, schema)
     folder = index_folder(job.collection_id, job.index_id)
-    main = f"{folder}/main"
     store.delete_folder(folder)
+    built = _build_scalar if not job.definition["metric"] else _build_vectors
+    try:
+        description, files = built(store, job, segment, (progress, is_cancelled))
+    finally:
+        segment.close()
+    store.sync_folder(folder)
+    store.sync_folder(f"{collection_folder(job.collection_id)}/indexes")
+    stamps = {short: stamp.to_json() for short, stamp in files.items()}
+    return {"description": description, "files": stamps}
+
+
+_Watch = tuple[Progress, IsCancelled]
+_Built = tuple[Mapping[str, Any], dict[str, FileStamp]]
+
+
+def _build_scalar(
+    store: FileStore, job: BuildJob, segment: SealedSegment, watch: _Watch
+) -> _Built:
+    field = segment.schema.by_id[job.field_id]
+    request = ScalarBuild(
+        field=field,
+        column=segment.column(field.id, segment.n_rows),
+        kind=job.definition["index_type"],
+        params=job.definition["params"],
+        path=keys_of(job.definition.get("path", "")),
+        progress=watch[0],
+        is_cancelled=watch[1],
+    )
+    meta, parts = build_scalar(request)
+    files = {}
+    if parts:
+        name = f"{index_folder(job.collection_id, job.index_id)}/main"
+        files["main"] = write_parts(store, name, parts)
+    return meta.to_dict(), files
+
+
+def _build_vectors(
+    store: FileStore, job: BuildJob, segment: SealedSegment, watch: _Watch
+) -> _Built:
+    folder = index_folder(job.collection_id, job.index_id)
+    main = f"{folder}/main"
     path = store.local_path(main)
     path.parent.mkdir(parents=True, exist_ok=True)
     request = BuildRequest(
@@ -188,8 +232,8 @@ def _run_build(
         index_type=job.definition["index_type"],
         threads=job.threads,
         graph_bytes=job.graph_bytes,
-        progress=progress,
-        is_cancelled=is_cancelled,
+        progress=watch[0],
+        is_cancelled=watch[1],
     )
     meta = index_kind(request.index_type).build(request, path)
     files = {}
@@ -197,11 +241,8 @@ def _run_build(
         name = f"{folder}/{file.name}"
         store.adopt(name)
         short = "main" if file == path else file.name
-        files[short] = FileStamp(name, checksum_file(store, name)).to_json()
-    store.sync_folder(folder)
-    store.sync_folder(f"{collection_folder(job.collection_id)}/indexes")
-    segment.close()
-    return {"description": meta.to_dict(), "files": files}
+        files[short] = FileStamp(name, checksum_file(store, name))
+    return meta.to_dict(), files
 
 
 def _run_compact(

@@ -24,7 +24,8 @@ class SegmentState:
 
     Attributes:
         dead_rows: rows a rewrite would remove.
-        missing: fields whose index is defined but not built, by failures so far.
+        missing: failures so far to build each index that is defined and not built, by
+            its slot, the most urgent first.
         failed_merges: how often a merge with this segment failed.
     """
 
@@ -51,10 +52,10 @@ class Compact:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """Build the index of one field of one segment."""
+    """Build one index of one segment."""
 
     segment_id: int
-    field_id: int
+    slot: int
 
 
 Action = Compact | Build
@@ -124,7 +125,7 @@ def _build(segments: Sequence[SegmentState], settings: Settings) -> Build | None
     for segment in sorted(segments, key=_live_bytes, reverse=True):
         if segment.n_rows < settings.index_rows:
             continue
-        for field_id, failures in sorted(segment.missing.items()):
+        for slot, failures in segment.missing.items():
             if failures < settings.build_attempts:
-                return Build(segment.segment_id, field_id)
+                return Build(segment.segment_id, slot)
     return None
