@@ -45,6 +45,7 @@ class Metric(StrEnum):
     COSINE = "COSINE"
     HAMMING = "HAMMING"
     JACCARD = "JACCARD"
+    BM25 = "BM25"
     MAX_SIM = "MAX_SIM"
     MAX_SIM_COSINE = "MAX_SIM_COSINE"
     MAX_SIM_IP = "MAX_SIM_IP"
@@ -105,6 +106,7 @@ METRICS: dict[Metric, MetricRow] = {
     Metric.COSINE: MetricRow(larger_is_better=True, normalises=True),
     Metric.HAMMING: MetricRow(larger_is_better=False, normalises=False),
     Metric.JACCARD: MetricRow(larger_is_better=False, normalises=False),
+    Metric.BM25: MetricRow(larger_is_better=True, normalises=False),
     Metric.MAX_SIM: MetricRow(True, True, "COSINE"),
     Metric.MAX_SIM_COSINE: MetricRow(True, True, "COSINE"),
     Metric.MAX_SIM_IP: MetricRow(True, False, "IP"),

@@ -20,6 +20,7 @@ from elanus.engine.read.aggregate import AggregatePlan, aggregated
 from elanus.engine.read.boosted import search_boosted
 from elanus.engine.read.element_rows import ElementRows, Place, matching_elements
 from elanus.engine.read.grouping import search_groups
+from elanus.engine.read.lexical import weighted
 from elanus.engine.read.plan import (
     QueryPlan,
     QueryRequest,
@@ -47,6 +48,7 @@ from elanus.engine.write.records import RowsRecord
 from elanus.errors import ClosedError, InvalidParameter, QueryPlanError
 from elanus.expr.predicate import Predicate
 from elanus.schema.schema import CollectionSchema
+from elanus.schema.sparse import SparseRows
 from elanus.schema.timestamptz import in_zone
 from elanus.schema.vectors import VectorRows
 from elanus.storage.manifest import Manifest
@@ -295,6 +297,9 @@ class Collection:
         Raises:
             CorruptionError: a column file is damaged; the message names it.
         """
+        if plan.scoring is not None:
+            assert isinstance(queries, SparseRows)
+            plan, queries = weighted(version, plan, queries)
         rng = self._rng_for(plan.predicate)
         if plan.group is not None:
             return search_groups(version, plan, queries, rng, recorder)
@@ -323,6 +328,9 @@ class Collection:
         Raises:
             CorruptionError: a column file is damaged; the message names it.
         """
+        if plan.scoring is not None:
+            assert isinstance(query, SparseRows)
+            plan, query = weighted(version, plan, query)
         return rank_all(version, plan, query, self._rng_for(plan.predicate))
 
     def plan_query(self, request: QueryRequest) -> QueryPlan:

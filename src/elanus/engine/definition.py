@@ -295,7 +295,8 @@ class CollectionDefinition:
         index = self.indexes.get(field.id)
         if index is not None:
             return index.metric
-        return self.default_metrics.get(field.id, field.vector.metrics[0])
+        usual = "BM25" if field.is_function_output else field.vector.metrics[0]
+        return self.default_metrics.get(field.id, usual)
 
     def to_bytes(self) -> bytes:
         """The catalog record's body, JSON."""

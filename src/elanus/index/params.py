@@ -141,6 +141,13 @@ _RATIOS: dict[str, tuple[float, float, bool, str]] = {
     "dim_max_score_ratio": (0.5, 1.3, True, "[0.500000, 1.300000]"),
 }
 
+# Parameters of BM25, of indexes whose metric it is; the last estimates what is known.
+_SCORING: dict[str, tuple[float, float]] = {
+    "bm25_k1": (0.0, 3.4e38),
+    "bm25_b": (0.0, 1.0),
+    "bm25_avgdl": (1.0, 3.4e38),
+}
+
 
 def parse_build_params(kind: str, given: Mapping[str, Any]) -> dict[str, int]:
     """Every build parameter of a kind, checked, defaults filled in.
@@ -167,7 +174,8 @@ def parse_build_params(kind: str, given: Mapping[str, Any]) -> dict[str, int]:
         )
     if kind in _SPARSE_KINDS:
         _check_sparse_build(given)
-    if kind == "AUTOINDEX" and set(given) - {"index_type", "metric_type"}:
+    free = {"index_type", "metric_type", *_SCORING}
+    if kind == "AUTOINDEX" and set(given) - free:
         raise InvalidParameter("only metric type can be passed when use AutoIndex")
     return parsed
 
@@ -190,6 +198,28 @@ def _check_sparse_build(given: Mapping[str, Any]) -> None:
         problem = _ratio_problem(name, ratio)
         if problem:
             raise InvalidParameter(problem)
+
+
+def check_scoring(given: Mapping[str, Any]) -> None:
+    """Raise unless the parameters of BM25 that are given can be.
+
+    Raises:
+        InvalidParameter: with Milvus' text; correct the parameter it names.
+    """
+    for name, (low, high) in _SCORING.items():
+        if name not in given:
+            continue
+        try:
+            value = float(given[name])
+        except (TypeError, ValueError):
+            raise InvalidParameter(
+                f"invalid float value, key: '{name}', value: '{given[name]}'"
+            ) from None
+        if not low <= value <= high:
+            raise InvalidParameter(
+                f"Out of range in json: param '{name}' ({value:g}) should be in range "
+                f"[{low:f}, {high:f}]"
+            )
 
 
 def _ratio_problem(name: str, value: float) -> str | None:

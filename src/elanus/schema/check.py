@@ -20,6 +20,7 @@ from elanus.errors import (
 from elanus.schema import limits
 from elanus.schema.check_structs import check_structs
 from elanus.schema.codecs import encode_default
+from elanus.schema.functions import check_functions
 from elanus.schema.names import RESERVED_NAMES, check_field_name
 from elanus.schema.schema import (
     DYNAMIC_FIELD,
@@ -59,8 +60,9 @@ def check_schema(
         InvalidParameter, MissingParameter, FieldNameInvalid: the first rule broken, in
             Milvus' order.
     """
-    schema = schema.with_ids()
+    schema = _with_outputs_marked(schema.with_ids())
     fields = schema.fields
+    check_functions(schema.functions, fields, collection)
     if len(fields) + len(schema.structs) > limits.FIELDS:
         raise InvalidParameter(
             f"maximum field's number should be limited to {limits.FIELDS}"
@@ -98,6 +100,13 @@ def check_schema(
         meta = FieldSchema(DYNAMIC_FIELD, DataType.JSON, nullable=True, is_dynamic=True)
         checked = (*checked, meta)
     return replace(schema, fields=(*checked, *parts), structs=structs).with_ids()
+
+
+def _with_outputs_marked(schema: CollectionSchema) -> CollectionSchema:
+    """The same, its fields that functions make known as such."""
+    made = {name for function in schema.functions for name in function.outputs}
+    fields = (replace(f, is_function_output=f.name in made) for f in schema.fields)
+    return replace(schema, fields=tuple(fields))
 
 
 def _check_primary(fields: tuple[FieldSchema, ...]) -> None:
@@ -246,6 +255,17 @@ def check_dropped_field(field: FieldSchema, schema: CollectionSchema) -> None:
         raise InvalidParameter(f"cannot drop partition key field: {name}")
     if field.is_clustering_key:
         raise InvalidParameter(f"cannot drop clustering key field: {name}")
+    for function in schema.functions:
+        if name in function.inputs:
+            raise InvalidParameter(
+                f"field is referenced by function {function.name} as input, drop "
+                f"function first"
+            )
+        if name in function.outputs:
+            raise InvalidParameter(
+                f"field is referenced by function {function.name} as output, drop "
+                f"function first"
+            )
     if field.is_dynamic:
         raise InvalidParameter(
             f"cannot drop dynamic field: {name}, use AlterCollection to disable "

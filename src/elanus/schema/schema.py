@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from elanus.schema.functions import FIRST_FUNCTION_ID, FunctionSchema
 from elanus.schema.types import DataType, VectorRow
 from elanus.schema.vectors import vector_arrow_type
 
@@ -41,6 +42,7 @@ class FieldSchema:
             :attr:`absent`.
         until: version of the schema that dropped it; 0 while it is there.
         struct: name of the struct array that it is a part of; empty for most fields.
+        is_function_output: whether a function makes its values, and nobody else.
     """
 
     name: str
@@ -60,6 +62,7 @@ class FieldSchema:
     since: int = 0
     until: int = 0
     struct: str = ""
+    is_function_output: bool = False
     description: str = ""
     properties: Mapping[str, str] = field(default_factory=dict)
 
@@ -165,6 +168,7 @@ _OPTIONAL: dict[str, Any] = {
     "since": 0,
     "until": 0,
     "struct": "",
+    "is_function_output": False,
     "description": "",
 }
 
@@ -212,6 +216,7 @@ class CollectionSchema:
         version: rises by one with every field that is added or dropped.
         dropped: fields of older versions, which rows in the log may still have.
         structs: in order of their ids.
+        functions: that make fields of others.
     """
 
     fields: tuple[FieldSchema, ...]
@@ -219,6 +224,7 @@ class CollectionSchema:
     version: int = 0
     dropped: tuple[FieldSchema, ...] = ()
     structs: tuple[StructSchema, ...] = ()
+    functions: tuple[FunctionSchema, ...] = ()
 
     @cached_property
     def by_name(self) -> dict[str, FieldSchema]:
@@ -287,6 +293,11 @@ class CollectionSchema:
     def struct_by_name(self) -> dict[str, StructSchema]:
         """Structs by name."""
         return {struct.name: struct for struct in self.structs}
+
+    @cached_property
+    def given(self) -> tuple[FieldSchema, ...]:
+        """Every field the user declared whose values are given, not made."""
+        return tuple(f for f in self.visible if not f.is_function_output)
 
     @cached_property
     def visible(self) -> tuple[FieldSchema, ...]:
@@ -376,7 +387,15 @@ class CollectionSchema:
             structs.append(replace(struct, id=next(number)))
             parts = self.parts[struct.name]
             fields += [replace(f, id=next(number)) for f in parts]
-        return replace(self, fields=tuple(fields), structs=tuple(structs))
+        return replace(
+            self,
+            fields=tuple(fields),
+            structs=tuple(structs),
+            functions=tuple(
+                replace(function, id=i)
+                for i, function in enumerate(self.functions, FIRST_FUNCTION_ID)
+            ),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The durable form: plain JSON values."""
@@ -389,6 +408,8 @@ class CollectionSchema:
             out["dropped"] = [f.to_dict() for f in self.dropped]
         if self.structs:
             out["structs"] = [s.to_dict() for s in self.structs]
+        if self.functions:
+            out["functions"] = [f.to_dict() for f in self.functions]
         return out
 
     @classmethod
@@ -400,4 +421,5 @@ class CollectionSchema:
             version=data["version"],
             dropped=tuple(FieldSchema.from_dict(f) for f in data.get("dropped", ())),
             structs=tuple(StructSchema(**s) for s in data.get("structs", ())),
+            functions=tuple(map(FunctionSchema.from_dict, data.get("functions", ()))),
         )

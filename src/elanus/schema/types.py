@@ -249,7 +249,7 @@ TYPES: dict[DataType, TypeRow] = {
     ),
     DataType.SPARSE_FLOAT_VECTOR: _vector(
         "SparseFloatVector",
-        VectorRow("sparse_float_vector", None, ("IP",), is_sparse=True),
+        VectorRow("sparse_float_vector", None, ("IP", "BM25"), is_sparse=True),
     ),
     DataType.INT8_VECTOR: _vector(
         "Int8Vector", VectorRow("int8_vector", np.dtype("i1"), _OF_NUMBERS)

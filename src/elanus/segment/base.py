@@ -20,6 +20,7 @@ from elanus.schema.vectors import VectorColumn
 from elanus.segment.attached import AttachedScalarIndex
 from elanus.segment.deletes import HiddenRows, Mask
 from elanus.segment.keys import Keys
+from elanus.segment.words import KnownWords
 from elanus.text.postings import Occurrences
 
 Ranges = dict[int, tuple[object, object, int]]
@@ -33,11 +34,13 @@ class Segment(Protocol):
         id: unique in the collection, never reused.
         hidden: rows that are deleted or shadowed.
         schema: the collection's, as it is now.
+        words: lists of its sparse vectors by dimension.
     """
 
     id: int
     hidden: HiddenRows
     schema: CollectionSchema
+    words: KnownWords
 
     @property
     def is_sealed(self) -> bool:

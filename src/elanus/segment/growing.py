@@ -34,6 +34,7 @@ from elanus.segment.decoded import DecodedBoxes, DecodedPaths, DecodedTexts
 from elanus.segment.deletes import HiddenRows, Mask
 from elanus.segment.growing_vectors import GrowingVectors
 from elanus.segment.keys import Key, Keys
+from elanus.segment.words import KnownWords
 from elanus.text.postings import Occurrences
 
 ROW_OVERHEAD_BYTES = 120  # ts, partition, key table entry
@@ -64,6 +65,7 @@ class GrowingSegment:
         self._decoded = DecodedPaths()
         self._boxes = DecodedBoxes()
         self._texts = DecodedTexts()
+        self.words = KnownWords()
         # newest row of each key, and for each row the older row of the same key
         self._newest: dict[Key, int] = {}
         self._older = np.empty(capacity_rows, np.int32)

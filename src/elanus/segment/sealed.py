@@ -25,6 +25,7 @@ from elanus.segment.decoded import DecodedBoxes, DecodedPaths, DecodedTexts
 from elanus.segment.deletes import HiddenRows, Mask
 from elanus.segment.files import TS_COLUMN, SegmentMeta, vector_file
 from elanus.segment.keys import Keys, matches_in
+from elanus.segment.words import KnownWords
 from elanus.storage.columnar import ColumnFile
 from elanus.storage.files import FileStore
 from elanus.text.postings import Occurrences
@@ -67,6 +68,7 @@ class SealedSegment:
         self._decoded = DecodedPaths()
         self._boxes = DecodedBoxes()
         self._texts = DecodedTexts()
+        self.words = KnownWords()
 
     # --- reading ---------------------------------------------------------------
 

@@ -63,6 +63,8 @@ def named_columns(
         if name in columns:
             raise InvalidParameter(f"duplicated field {name} found")
         columns[name] = column
+        if name in schema.by_name and schema.by_name[name].is_function_output:
+            raise InvalidParameter("attempt to insert bm25 function output field")
     _check_key(schema, columns, upsert=upsert, takes_ids=takes_ids)
     if not is_partial:
         _check_present(schema, columns)
@@ -120,14 +122,14 @@ def _check_key(
             f"must assign pk when upsert, primary field: {primary.name}"
         )
     if not takes_ids and primary.auto_id and primary.name in columns:
-        needed = len(schema.visible) - 1
+        needed = len(schema.given) - 1
         raise InvalidParameter(
             "more fieldData has pass in", expected=needed, actual=needed + 1
         )
 
 
 def _check_present(schema: CollectionSchema, columns: dict[str, ColumnData]) -> None:
-    for field in schema.visible:
+    for field in schema.given:
         is_made = field.auto_id or field.nullable or field.default is not None
         if field.name not in columns and not is_made:
             raise InvalidParameter(

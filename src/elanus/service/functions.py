@@ -1,4 +1,4 @@
-"""Functions of a collection: none can be added, and so none altered or dropped.
+"""Functions of a collection: those of BM25 stay as they were created.
 
 What Milvus refuses of any collection is refused in its words; what it would take is
 refused as what Elanus does not have.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from elanus.engine.collection import Collection
 from elanus.errors import InvalidParameter, UnsupportedOperation
+from elanus.schema.functions import FunctionKind, FunctionSchema
 from elanus.service import requests_alter as r
 from elanus.service.core import Core
-from elanus.service.requests_alter import Function, FunctionKind
 
 
 def add_collection_function(core: Core, request: r.AddCollectionFunction) -> NoReturn:
@@ -30,27 +31,33 @@ def add_collection_function(core: Core, request: r.AddCollectionFunction) -> NoR
 def alter_collection_function(
     core: Core, request: r.AlterCollectionFunction
 ) -> NoReturn:
-    """Raise: there is no function.
+    """Raise: there is no function that can change.
 
     Raises:
         InvalidParameter, CollectionNotFound.
     """
-    core.collection(request)
+    collection = core.collection(request)
     if request.function.kind == FunctionKind.BM25:
         raise InvalidParameter("currently does not support alter BM25 function")
     if request.function.name != request.name:
         raise InvalidParameter("invalid function config, name not match")
-    raise InvalidParameter(f"function {request.name} not found")
+    raise _fixed(collection, request.name)
 
 
 def drop_collection_function(core: Core, request: r.DropCollectionFunction) -> NoReturn:
-    """Raise: there is no function.
+    """Raise: there is no function that can go.
 
     Raises:
         InvalidParameter, CollectionNotFound.
     """
-    core.collection(request)
-    raise InvalidParameter(f"function {request.name} not found")
+    raise _fixed(core.collection(request), request.name)
+
+
+def _fixed(collection: Collection, name: str) -> InvalidParameter:
+    """The error for a function that is to change: of BM25, or none."""
+    if any(function.name == name for function in collection.schema.functions):
+        return InvalidParameter("currently does not support alter BM25 function")
+    return InvalidParameter(f"function {name} not found")
 
 
 def refuse_added(request: r.AddToSchema) -> None:
@@ -81,6 +88,6 @@ def refuse_added(request: r.AddToSchema) -> None:
     raise unsupported(function, request.collection)
 
 
-def unsupported(function: Function, collection: str) -> UnsupportedOperation:
+def unsupported(function: FunctionSchema, collection: str) -> UnsupportedOperation:
     """The error for a function that only Milvus has."""
     return UnsupportedOperation(f"function {function.name} in collection {collection}")

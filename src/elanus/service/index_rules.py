@@ -12,6 +12,7 @@ from typing import Any
 from elanus.distance.metrics import Metric
 from elanus.engine.definition import IndexDefinition
 from elanus.errors import InvalidParameter, UnsupportedOperation
+from elanus.index.params import check_scoring
 from elanus.index.registry import (
     AUTOINDEX,
     KINDS,
@@ -53,6 +54,7 @@ def vector_index(
     """
     if field.is_vector_list:
         return _list_index(name, field, kind_name, metric, params)
+    _check_lexical(field, metric, params)
     is_scalar_kind = kind_name in _SCALAR_KINDS and kind_name not in ("", AUTOINDEX)
     is_not_built = kind_name in _NOT_BUILT
     if (is_scalar_kind or is_not_built) and not metric:
@@ -64,10 +66,32 @@ def vector_index(
     kind = index_kind(kind_name)
     if not metric and kind.name != AUTOINDEX:
         raise _metric_missing()
-    chosen = Metric.from_name(metric, field.dtype, field.vector.metrics[0])
+    default = Metric.BM25 if field.is_function_output else field.vector.metrics[0]
+    chosen = Metric.from_name(metric, field.dtype, default)
     kind = index_kind_for(kind_name, field.dtype)
     kind.resolve(dict(params), 0, field.dim or 0)
     return IndexDefinition(name, field.id, kind.name, chosen.value, dict(params))
+
+
+def _check_lexical(field: FieldSchema, metric: str, params: Params) -> None:
+    """Raise unless a field of BM25, and no other, has that metric.
+
+    Raises:
+        InvalidParameter: so it is, or a parameter of the scoring is out of range.
+    """
+    is_lexical = metric.upper() == Metric.BM25
+    if not field.is_function_output:
+        if is_lexical and field.vector.is_sparse:
+            raise InvalidParameter(
+                "only BM25 Function output field support BM25 metric type"
+            )
+        return
+    if metric and not is_lexical:
+        raise InvalidParameter(
+            f"index metric type of BM25 function output field must be BM25, got "
+            f"{metric}"
+        )
+    check_scoring(params)
 
 
 def _list_index(

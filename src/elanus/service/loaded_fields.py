@@ -30,7 +30,8 @@ def readable_names(
     told: list[str] = []
     for name in names:
         if name == ALL:
-            shown = [f for f in schema.fields if f.name not in hidden]
+            made = {f.name for f in schema.fields if f.is_function_output}
+            shown = [f for f in schema.fields if f.name not in hidden | made]
             told += dict.fromkeys(f.struct or f.name for f in shown)
         elif name in hidden and name != getattr(dynamic, "name", ""):
             raise InvalidParameter(f"field {name} is not loaded")

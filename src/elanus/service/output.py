@@ -95,11 +95,13 @@ def _shape_of(same: _Same, names: tuple[str, ...], with_key: bool) -> Shape:
     wants_all = False
     for name in names:
         if name == "*":
-            fields.update((field.name, field) for field in schema.plain)
+            fields.update((f.name, f) for f in schema.given if not f.struct)
             parts.update((f.name, f) for f in schema.visible if f.struct)
             wants_all = wants_all or schema.dynamic is not None
         elif name in schema.parts:
             parts.update((f.name, f) for f in schema.parts[name])
+        elif name in schema.by_name and schema.by_name[name].is_function_output:
+            raise InvalidParameter(f"not allowed to retrieve raw data of field {name}")
         elif name in schema.by_name and schema.by_name[name].struct:
             parts[name] = schema.by_name[name]
         elif name == DYNAMIC_FIELD and schema.dynamic is not None:

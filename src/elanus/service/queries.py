@@ -8,9 +8,11 @@ from elanus.engine.collection import Collection
 from elanus.engine.read.plan import QueryRequest, SearchPlan
 from elanus.engine.version import Version
 from elanus.errors import InvalidParameter
+from elanus.functions.bm25 import asked_frequencies, function_of
 from elanus.schema import limits
 from elanus.schema.columns import from_arrow
 from elanus.schema.schema import FieldSchema
+from elanus.schema.sparse import SparseRows
 from elanus.schema.types import DataType
 from elanus.schema.vector_codecs import one_of, query_rows
 from elanus.schema.vector_lists import VectorLists
@@ -63,6 +65,8 @@ def asked_of(
     """
     if request.query_keys is not None:
         queries = _rows_as_queries(collection, version, plan.field, request)
+    elif plan.field.is_function_output:
+        queries = VectorColumn(_sent_texts(version, plan.field, request))
     elif plan.compares_lists:
         queries = VectorColumn(_sent_lists(plan.field, request.queries))
     else:
@@ -79,6 +83,26 @@ def asked_of(
             f"parse iterator v2 info failed: nq should be 1, but got {nq}"
         )
     return queries
+
+
+def _sent_texts(version: Version, field: FieldSchema, request: Search) -> SparseRows:
+    """How often each of the texts sent has its words."""
+    queries = request.queries
+    if queries is None or not queries.nq:
+        return SparseRows.empty()
+    if queries.type_number != DataType.VARCHAR:
+        try:
+            sent = DataType(queries.type_number).row.name
+        except ValueError:
+            sent = str(queries.type_number)
+        raise InvalidParameter(
+            f"please provide varchar/text for BM25 Function based search, got {sent}"
+        )
+    function = function_of(version.schema, field)
+    assert function is not None
+    options = request.options
+    name = options.extra.get("analyzer_name") or options.params.get("analyzer_name", "")
+    return asked_frequencies(version.schema, function, queries.raw, str(name))
 
 
 def _sent_vectors(field: FieldSchema, queries: Queries | None) -> VectorRows:
@@ -129,6 +153,11 @@ def _rows_as_queries(
     """The vectors of the rows whose keys are the queries, in the order of the keys."""
     wanted = request.query_keys
     assert wanted is not None
+    if field.is_function_output:
+        raise InvalidParameter(
+            "not support search by primary keys on BM25 function output field "
+            f"{field.name}"
+        )
     if field.is_vector_list:
         raise InvalidParameter("array of vector is not supported for search by IDs")
     table = collection.get(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 
+from elanus.schema.functions import FunctionSchema
 from elanus.schema.schema import FieldSchema, StructSchema
 from elanus.service.requests import CollectionRequest, DatabaseRequest
 
@@ -51,25 +51,6 @@ class AddCollectionField(CollectionRequest):
     field: FieldSchema
 
 
-class FunctionKind(IntEnum):
-    """What a function makes, as numbered on the wire."""
-
-    UNKNOWN = 0
-    BM25 = 1
-    TEXT_EMBEDDING = 2
-    RERANK = 3
-    MINHASH = 4
-    MOL_FINGERPRINT = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A function as declared; ``kind`` is a number of :class:`FunctionKind` or more."""
-
-    name: str
-    kind: int
-
-
 @dataclass(frozen=True, slots=True)
 class AddCollectionStruct(CollectionRequest):
     """Add a struct array and its fields, as declared."""
@@ -83,14 +64,14 @@ class AddToSchema(CollectionRequest):
     """Add fields and functions."""
 
     fields: tuple[FieldSchema, ...]
-    functions: tuple[Function, ...] = ()
+    functions: tuple[FunctionSchema, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AddCollectionFunction(CollectionRequest):
     """Add a function whose output field is there."""
 
-    function: Function
+    function: FunctionSchema
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +79,7 @@ class AlterCollectionFunction(CollectionRequest):
     """Give the function of this name another definition."""
 
     name: str
-    function: Function
+    function: FunctionSchema
 
 
 @dataclass(frozen=True, slots=True)

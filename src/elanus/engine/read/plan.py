@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from elanus.distance.lexical import Scoring
 from elanus.distance.metrics import Metric
-from elanus.engine.definition import CollectionDefinition
+from elanus.engine.definition import CollectionDefinition, IndexDefinition
 from elanus.engine.read.group_plan import GroupBy, GroupRequest, parse_groups
 from elanus.engine.read.order import Ordered, SortKey, parse_order
 from elanus.errors import InvalidParameter, QueryPlanError
@@ -64,6 +65,7 @@ class SearchPlan:
         predicate: which rows count; ``None`` for all.
         partitions: ids of the partitions searched; ``None`` for all.
         boosts: what changes the scores before the best rows are chosen.
+        scoring: of a search for words.
     """
 
     field: FieldSchema
@@ -78,6 +80,7 @@ class SearchPlan:
     order: tuple[SortKey, ...] = ()
     group: GroupBy | None = None
     boosts: Boosts | None = None
+    scoring: Scoring | None = None
 
     @property
     def compares_lists(self) -> bool:
@@ -193,7 +196,16 @@ def plan_search(definition: CollectionDefinition, request: SearchRequest) -> Sea
         bounds=bounds,
         order=parse_order(schema, request.order_by, Ordered.SEARCH),
         group=None if group is None else parse_groups(schema, field, group),
+        scoring=_scoring(index) if metric is Metric.BM25 else None,
     )
+
+
+def _scoring(index: IndexDefinition | None) -> Scoring:
+    """How texts are scored, by the parameters of an index."""
+    given = {} if index is None else index.params
+    usual = Scoring()
+    k1, b = given.get("bm25_k1", usual.k1), given.get("bm25_b", usual.b)
+    return Scoring(float(k1), float(b))
 
 
 def plan_query(definition: CollectionDefinition, request: QueryRequest) -> QueryPlan:
@@ -368,12 +380,16 @@ def _outputs_of(
     outputs: dict[str, Output] = {}
     for name in names:
         if name == "*":
-            plain = (f for f in known.fields if not f.struct)
+            plain = (f for f in known.fields if not (f.struct or f.is_function_output))
             outputs.update((f.name, Output(f.name, f)) for f in plain)
             outputs.update((s, _struct(known, s)) for s in known.parts)
         elif name in known.parts:
             outputs[name] = _struct(known, name)
         elif name in known.by_name:
+            if known.by_name[name].is_function_output:
+                raise InvalidParameter(
+                    f"not allowed to retrieve raw data of field {name}"
+                )
             outputs[name] = Output(name, known.by_name[name])
         elif known.dynamic is not None:
             outputs[name] = Output(name, known.dynamic, _dynamic_key(name))

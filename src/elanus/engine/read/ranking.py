@@ -21,6 +21,7 @@ from elanus.distance.metrics import scores_from_distances
 from elanus.distance.topk import TopK, select
 from elanus.engine.read.elements import allowed_elements, rows_of_elements
 from elanus.engine.read.filter import allowed_rows
+from elanus.engine.read.lexical import lexical_vectors
 from elanus.engine.read.plan import Bounds, SearchPlan
 from elanus.engine.read.recorder import Recorder
 from elanus.engine.version import SegmentView, Version, gather
@@ -37,6 +38,8 @@ _EVERY_ROW = Strategy(StrategyKind.EXACT, 0, "every row is ranked")
 
 def segment_vectors(view: SegmentView, plan: SearchPlan) -> SegmentVectors:
     """The vectors of one segment that a plan compares."""
+    if plan.scoring is not None:
+        return lexical_vectors(view, plan)
     segment, field_id, metric = view.segment, plan.field.id, plan.metric
     index: VectorIndex | None = segment.index(field_id)
     key = ("vectors", field_id, metric)

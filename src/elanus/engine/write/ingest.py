@@ -18,6 +18,7 @@ from elanus.engine.routing import places
 from elanus.engine.write.records import DeleteRecord, RowsRecord
 from elanus.engine.write.struct_rows import check_structs, without_structs
 from elanus.errors import InvalidParameter
+from elanus.functions.bm25 import outputs
 from elanus.schema import limits
 from elanus.schema.arrays import array_of, repeated
 from elanus.schema.codecs import encode, json_bytes
@@ -72,7 +73,7 @@ def rows_record(
         columns = without_structs(schema, columns)
     known, extra = split_columns(schema, columns)
     encoded: dict[int, Column] = {}
-    for f in schema.visible:
+    for f in schema.given:
         values = known.get(f.name)
         if values is None:
             encoded[f.id] = absent(f, n_rows, clock, upsert=writing.upsert)
@@ -96,13 +97,16 @@ def record_of(
     those of the rows that go.
 
     Args:
-        encoded: a column for every field of the schema, by field id.
+        encoded: a column for every field that no function makes, by field id.
 
     Raises:
         InvalidParameter: columns of other lengths, too many bytes, or a key twice.
     """
     for f in schema.fields:
-        check_length(f.name, len(encoded[f.id]), n_rows)
+        if not f.is_function_output:
+            check_length(f.name, len(encoded[f.id]), n_rows)
+    if schema.functions:
+        encoded = {**encoded, **outputs(schema, encoded, n_rows)}
     if schema.structs:
         check_structs(schema, encoded)
     batch = Batch(encoded, n_rows)
@@ -203,6 +207,8 @@ def split_columns(
         if not isinstance(name, str):
             raise InvalidParameter(f"field name {name!r} is not a string")
         if name in schema.by_name:
+            if schema.by_name[name].is_function_output:
+                raise InvalidParameter("attempt to insert bm25 function output field")
             known[name] = values
         elif schema.dynamic is not None:
             extra[name] = values

@@ -117,7 +117,7 @@ def partial_rows(
             f"must assign pk when upsert, primary field: {primary.name}"
         )
     given: dict[int, Column] = {}
-    for field in schema.visible:
+    for field in schema.given:
         if field.name not in known:
             continue
         if field.name in chosen:
@@ -160,7 +160,7 @@ def merged_record(
     """
     found = _find(version, rows.keys, read)
     merged: dict[int, Column] = {}
-    for field in rows.schema.visible:
+    for field in rows.schema.given:
         if field.id in rows.ops:
             merged[field.id] = _operated(field, rows, found)
         elif field.id in rows.given:

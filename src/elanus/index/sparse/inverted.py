@@ -60,6 +60,14 @@ class InvertedIndex:
             put_nearest(found, query, distances_of(products), rows)
         return found
 
+    def entries(self, word: int) -> tuple[Array, Array]:
+        """The rows that have an index, ascending, and their values there."""
+        place = int(np.searchsorted(self._indices, np.uint32(word)))
+        if place == len(self._indices) or self._indices[place] != word:
+            return self._rows[:0], self._values[:0]
+        part = slice(int(self._ends[place]), int(self._ends[place + 1]))
+        return self._rows[part], self._values[part]
+
     def _products(self, query: SparseRows) -> tuple[Array, Array]:
         """The rows that have an index of the query, ascending, and their products."""
         wanted = query.indices[query.entries]

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from elanus.errors import InvalidParameter
 from elanus.server.grpc.messages import DecodeError, Message, message_class
-from elanus.server.grpc.schemas import field_from_message, struct_from_message, unique
+from elanus.server.grpc.schemas import (
+    field_from_message,
+    function_from_message,
+    struct_from_message,
+    unique,
+)
 from elanus.service import requests_alter as r
 from elanus.service.requests import Request
 
@@ -84,7 +89,7 @@ def add_collection_function(message: Message, database: str) -> Request:
     return r.AddCollectionFunction(
         message.db_name or database,
         message.collection_name,
-        _function(message.functionSchema),
+        function_from_message(message.functionSchema),
     )
 
 
@@ -94,7 +99,7 @@ def alter_collection_function(message: Message, database: str) -> Request:
         message.db_name or database,
         message.collection_name,
         message.function_name,
-        _function(message.functionSchema),
+        function_from_message(message.functionSchema),
     )
 
 
@@ -103,10 +108,6 @@ def drop_collection_function(message: Message, database: str) -> Request:
     return r.DropCollectionFunction(
         message.db_name or database, message.collection_name, message.function_name
     )
-
-
-def _function(message: Message) -> r.Function:
-    return r.Function(message.name, message.type)
 
 
 def alter_collection_schema(message: Message, database: str) -> Request:
@@ -122,7 +123,7 @@ def alter_collection_schema(message: Message, database: str) -> Request:
         return r.AddToSchema(
             *place,
             tuple(field_from_message(info.field_schema) for info in added.field_infos),
-            tuple(map(_function, added.func_schema)),
+            tuple(map(function_from_message, added.func_schema)),
         )
     if action.HasField("drop_request"):
         dropped = action.drop_request

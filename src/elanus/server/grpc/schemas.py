@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from elanus.errors import InvalidParameter, UnsupportedOperation
+from elanus.schema.functions import FunctionSchema
 from elanus.schema.schema import (
     CollectionSchema,
     FieldSchema,
@@ -49,7 +50,6 @@ def schema_from_message(message: Message) -> DeclaredSchema:
         UnsupportedOperation: it uses a feature that Elanus does not have.
     """
     features = {
-        "functions": message.functions,
         "namespaces": message.enable_namespace,
         "external collections": message.external_source,
     }
@@ -63,6 +63,7 @@ def schema_from_message(message: Message) -> DeclaredSchema:
             (*fields, *(part for _, parts in structs for part in parts)),
             description=message.description,
             structs=tuple(struct for struct, _ in structs),
+            functions=tuple(map(function_from_message, message.functions)),
         ),
         message.name,
         message.enable_dynamic_field,
@@ -79,8 +80,38 @@ def message_from_schema(schema: CollectionSchema, name: str) -> Message:
             _message_from_struct(struct, schema.parts[struct.name])
             for struct in schema.structs
         ],
+        functions=[_message_from_function(f, schema) for f in schema.functions],
         enable_dynamic_field=schema.dynamic is not None,
         version=schema.version,
+    )
+
+
+def function_from_message(message: Message) -> FunctionSchema:
+    """A declared function, unchecked."""
+    return FunctionSchema(
+        name=message.name,
+        kind=message.type,
+        inputs=tuple(message.input_field_names),
+        outputs=tuple(message.output_field_names),
+        params={pair.key: pair.value for pair in message.params},
+        description=message.description,
+    )
+
+
+def _message_from_function(
+    function: FunctionSchema, schema: CollectionSchema
+) -> Message:
+    ids = {f.name: f.id for f in schema.fields}
+    return message_class("schema.FunctionSchema")(
+        name=function.name,
+        id=function.id,
+        description=function.description,
+        type=function.kind,
+        input_field_names=function.inputs,
+        input_field_ids=[ids[name] for name in function.inputs],
+        output_field_names=function.outputs,
+        output_field_ids=[ids[name] for name in function.outputs],
+        params=pairs(function.params),
     )
 
 
@@ -231,6 +262,7 @@ def _message_from_field(field: FieldSchema) -> Message:
         is_partition_key=field.is_partition_key,
         is_clustering_key=field.is_clustering_key,
         nullable=field.nullable,
+        is_function_output=field.is_function_output,
     )
     if field.default is not None:
         slot = field.dtype.row.default_slot
