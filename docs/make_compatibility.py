@@ -32,8 +32,8 @@ MADE_OF_OTHERS = frozenset({"ArrayOfStruct", "Struct"})
 # What differs from Milvus on purpose, or is done in part.
 REMARKS = {
     "AddCollectionFunction": "checked, then refused (3000)",
-    "AlterCollectionFunction": "checked: there are no functions",
-    "DropCollectionFunction": "checked: there are no functions",
+    "AlterCollectionFunction": "checked: functions of BM25 stay as they are",
+    "DropCollectionFunction": "checked: functions of BM25 stay as they are",
     "AddCollectionField": "old rows read as the default or null at once; a field of "
     "vectors is searched after the next load",
     "AddCollectionStructField": "old rows read as null at once",
@@ -49,7 +49,7 @@ REMARKS = {
     "Connect": "every credential is accepted",
     "CalcDistance": "code 2, *CalcDistance deprecated*, as Milvus",
     "CreateCollection": "properties without effect here are kept and told; "
-    "namespaces and functions are refused (3000); a "
+    "namespaces and functions but those of BM25 are refused (3000); a "
     "clustering key is kept and told; `query_mode` raises the limits, and every index "
     "serves them",
     "CreateIndex": "FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, HNSW, "

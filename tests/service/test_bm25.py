@@ -223,7 +223,22 @@ def _schema(**changes: Any) -> CollectionSchema:
     return replace(SCHEMA, functions=(replace(FUNCTION, **changes),))
 
 
+def _analyzed(**properties: str) -> CollectionSchema:
+    text = replace(TEXT, properties={**TEXT.properties, **properties})
+    return replace(
+        SCHEMA, fields=tuple(text if f is TEXT else f for f in SCHEMA.fields)
+    )
+
+
 REFUSED = [
+    (_analyzed(analyzer_params='{"type": "x"}'), "unknown build-in analyzer type: x"),
+    (_analyzed(multi_analyzer_params="{}"), "multi analyzer params must set analyzers"),
+    (
+        _analyzed(
+            multi_analyzer_params='{"by_field": "x", "analyzers": {"default": {}}}'
+        ),
+        "multi analyzer dependent field x not exist in collection books",
+    ),
     (_schema(name=""), "function name cannot be empty"),
     (_schema(inputs=("x",)), "function input field not found: x"),
     (_schema(outputs=("x",)), "function output field not found: x"),

@@ -60,7 +60,8 @@ class NewCollection:
         """
         zone = check_zone(self.properties.get(TIMEZONE, UTC))
         schema = check_schema(self.schema, self.name, dynamic=self.dynamic, zone=zone)
-        check_text_fields(schema.fields, schema, self.name)
+        read = {name for function in schema.functions for name in function.inputs}
+        check_text_fields(schema.fields, schema, self.name, frozenset(read))
         return schema
 
     def matches(
