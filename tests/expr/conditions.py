@@ -210,6 +210,8 @@ def sums(draw: st.DrawFn) -> Sample:
     op, number = draw(st.sampled_from("+-*/%")), draw(numbers)
     if op == "%" and (place.kind.startswith("float") or isinstance(number, float)):
         op = "*"
+    if place.kind == "int" and draw(st.integers(0, 3)) == 0:
+        op, number = draw(st.sampled_from("&|^")), draw(SMALL)
     relation = draw(OPERATORS)
     constant = draw(st.sampled_from([-4, -1, 0, 1, 2, 3, 2**53]))
 
@@ -222,7 +224,9 @@ def sums(draw: st.DrawFn) -> Sample:
             return RELATIONS[relation](result, float(constant))
         return RELATIONS[relation](result, constant)
 
-    return Sample(f"{place.text} {op} {number!r} {relation} {constant}", decide)
+    # bits bind more loosely than comparisons do
+    sum_text = f"({place.text} {op} {number!r})"
+    return Sample(f"{sum_text} {relation} {constant}", decide)
 
 
 # --- arrays, nulls, columns ------------------------------------------------------

@@ -203,6 +203,10 @@ def like_matches(value: str, pattern: str) -> bool:
 
 def calculate(op: str, value: Any, number: Any) -> Any:
     """C++ arithmetic: int64 wraps and truncates, anything else is double."""
+    if op in "&|^":
+        return {"&": operator.and_, "|": operator.or_, "^": operator.xor}[op](
+            value, number
+        )
     if isinstance(value, int) and isinstance(number, int):
         if op in "+-*":
             result = {"+": operator.add, "-": operator.sub, "*": operator.mul}[op](

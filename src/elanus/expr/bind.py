@@ -12,8 +12,8 @@ from typing import Any
 from elanus.errors import QueryPlanError
 from elanus.expr import predicate as p
 from elanus.expr import tree as ast
+from elanus.expr.bind_arithmetic import BIT_NAMES, bind_arithmetic, bind_bits
 from elanus.expr.bind_compare import (
-    bind_arithmetic,
     bind_comparison,
     bind_in,
     bind_match,
@@ -47,13 +47,6 @@ from elanus.schema.types import DataType
 from elanus.schema.zones import UTC
 
 _COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
-_UNSUPPORTED = {
-    "&": "BitAnd is not supported",
-    "|": "BitOr is not supported",
-    "^": "BitXor is not supported",
-    "<<": "shift is not supported",
-    ">>": "shift is not supported",
-}
 
 
 def compile_filter(
@@ -142,8 +135,8 @@ def _bind_call(scope: Scope, tree: ast.Call) -> Bound:
 
 def _bind_binary(scope: Scope, tree: ast.Binary) -> Bound:
     op = tree.op
-    if op in _UNSUPPORTED:
-        raise Refusal(f"{_UNSUPPORTED[op]}: {scope.source_of(tree)}")
+    if op in ("<<", ">>"):
+        raise Refusal(f"shift is not supported: {scope.source_of(tree)}")
     if op in _COMPARISONS and ast.Moment in (type(tree.left), type(tree.right)):
         return bind_time_comparison(scope, tree)
     left = bind(scope, tree.left)
@@ -164,6 +157,8 @@ def _bind_binary(scope: Scope, tree: ast.Binary) -> Bound:
             text = scope.source_of(tree)
             raise Refusal(f"power can only apply on constants: {text}")
         return Const(fold_arithmetic(op, left.value, right.value))
+    if op in BIT_NAMES:
+        return bind_bits(scope, tree, left, right)
     return bind_arithmetic(op, left, right)
 
 

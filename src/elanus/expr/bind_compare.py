@@ -1,15 +1,13 @@
-"""Binding of comparisons, ranges, ``in``, matches and arithmetic."""
+"""Binding of comparisons, ranges, ``in`` and matches."""
 
 from __future__ import annotations
 
 from elanus.expr import predicate as p
 from elanus.expr import tree as ast
 from elanus.expr.constants import (
-    OPERATOR_NAMES,
     cast,
     cast_numbers,
     element_name,
-    fold_arithmetic,
     fold_relation,
     proto_text,
     type_of,
@@ -20,8 +18,9 @@ from elanus.expr.scope import (
     OPERANDS,
     Bound,
     Const,
-    Sampled,
     Scope,
+    cast_constant,
+    refuse_templates,
     refuse_whole_array,
     type_name,
     type_of_bound,
@@ -42,7 +41,7 @@ def bind_comparison(scope: Scope, tree: ast.Binary, left: Bound, right: Bound) -
     ):
         return p.Compare(left, op, right.value)
     if isinstance(left, Const) and isinstance(right, Const):
-        _refuse_templates(op, left, right)
+        refuse_templates(op, left, right)
         folded = fold_relation(op, left.value, right.value)
         if folded is None:
             raise Refusal(
@@ -110,29 +109,20 @@ def _comparable(left: str, right: str) -> bool:
 
 def _compare_constant(operand: Bound, op: str, constant: Const) -> p.Condition:
     if not isinstance(operand, OPERANDS):
-        _cast(DataType.BOOL, constant)
+        cast_constant(DataType.BOOL, constant)
         raise Refusal("not supported to combine multiple fields")
     return p.Compare(operand, op, _cast_for(operand, constant))
 
 
 def _cast_for(operand: p.Operand, constant: Const) -> p.Value:
     """The constant as the operand's type."""
-    value = _cast(operand.dtype, constant)
+    value = cast_constant(operand.dtype, constant)
     is_json_sum = isinstance(operand, p.Arithmetic) and operand.dtype is DataType.JSON
     if is_json_sum and not type_of(value).is_numeric:
-        _cast(DataType.DOUBLE, constant)
+        cast_constant(DataType.DOUBLE, constant)
     if isinstance(operand, p.Column) and operand.element is not None:
         return tuple(cast(operand.element, item) for item in value)
     return value
-
-
-def _cast(dtype: DataType, constant: Const) -> p.Value:
-    try:
-        return cast(dtype, constant.value)
-    except Refusal as refusal:
-        if constant.template is None:
-            raise
-        raise Refusal(refusal.reason, names_text=False) from None
 
 
 def _compare_columns(left: Bound, op: str, right: Bound) -> p.Condition:
@@ -294,83 +284,3 @@ def bind_match(
     validate_regex(right.value)
     condition = p.Regex(left, right.value)
     return p.Not(condition) if tree.op == "!~" else condition
-
-
-# --- arithmetic ------------------------------------------------------------------
-
-
-def bind_arithmetic(op: str, left: Bound, right: Bound) -> Bound:
-    """``left op right`` for one of ``+ - * / %``."""
-    if isinstance(left, Const) and isinstance(right, Const):
-        _refuse_templates(op, left, right)
-        return Const(fold_arithmetic(op, left.value, right.value))
-    refuse_whole_array(left)
-    refuse_whole_array(right)
-    _check_arithmetic_types(op, left, right)
-    if isinstance(left, Const):
-        constant, operand = left, right
-        if op not in "+*":
-            raise Refusal("module field is not yet supported")
-    elif isinstance(right, Const):
-        constant, operand = right, left
-    else:
-        if isinstance(left, p.Arithmetic) or isinstance(right, p.Arithmetic):
-            raise Refusal("complicated arithmetic operations are not supported")
-        raise Refusal(
-            "not supported to do arithmetic operations between multiple fields"
-        )
-    if not isinstance(operand, (p.Column, p.JsonPath, p.Element, p.Length)):
-        raise Refusal("complicated arithmetic operations are not supported")
-    return _arithmetic(op, operand, constant)
-
-
-def _arithmetic(
-    op: str, operand: p.Column | p.JsonPath | p.Element | p.Length, constant: Const
-) -> p.Arithmetic:
-    dtype = operand.dtype
-    if dtype.is_integer:
-        dtype = DataType.INT64
-    elif dtype.is_floating:
-        dtype = DataType.DOUBLE
-    is_number = type_of(constant.value).is_numeric
-    kind = DataType.DOUBLE if dtype is DataType.JSON and not is_number else dtype
-    number = _cast(kind, constant)
-    if op in "/%" and number == 0:
-        raise Refusal("division or modulus by zero")
-    if op == "%" and not isinstance(number, int):
-        raise Refusal(
-            "modulo can only apply on integer types",
-            names_text=constant.template is None,
-        )
-    return p.Arithmetic(op, operand, number, dtype)
-
-
-def _check_arithmetic_types(op: str, left: Bound, right: Bound) -> None:
-    for side in (left, right):
-        if isinstance(side, Const) and side.template is not None:
-            return
-    first, second = type_of_bound(left), type_of_bound(right)
-    if isinstance(left, Const):
-        first, second = second, first
-    if isinstance(left, Sampled) or not _can_calculate(first, second):
-        raise Refusal(
-            f"'{OPERATOR_NAMES[op]}' cannot perform arithmetic between "
-            f"{first.row.name} field and {second.row.name}"
-        )
-    if op == "%" and (first.is_floating or second.is_floating):
-        raise Refusal("modulo can only apply on integer types")
-
-
-def _can_calculate(first: DataType, second: DataType) -> bool:
-    if first.is_integer:
-        return second.is_integer or second is DataType.JSON
-    if first.is_floating:
-        return second.is_numeric or second is DataType.JSON
-    return first is DataType.JSON and second.is_numeric
-
-
-def _refuse_templates(op: str, left: Const, right: Const) -> None:
-    if left.template is not None or right.template is not None:
-        raise Refusal(
-            f"placeholder was not supported between two constants with operator: {op}"
-        )

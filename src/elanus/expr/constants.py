@@ -154,6 +154,18 @@ def fold_arithmetic(op: str, left: Value, right: Value) -> int | float:
         raise Refusal("constant arithmetic is out of range") from None
 
 
+def fold_bits(op: str, left: int, right: int) -> int:
+    """``left op right`` of two int64."""
+    return _BITS[op](left, right)
+
+
+_BITS: dict[str, Callable[[int, int], int]] = {
+    "&": operator.and_,
+    "|": operator.or_,
+    "^": operator.xor,
+}
+
+
 def wrap_int64(value: int) -> int:
     """The int64 that has the low 64 bits of ``value``."""
     return (value + (1 << 63)) % (1 << 64) - (1 << 63)

@@ -95,7 +95,10 @@ class Length:
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """``operand op number``; Int64, Double, or JSON when the operand is a JSON path."""
+    """``operand op number``; Int64, Double, or JSON when the operand is a JSON path.
+
+    ``op`` is one of ``+ - * / %``, of integers also of ``& | ^``.
+    """
 
     op: str
     operand: Column | JsonPath | Element | Length
@@ -108,7 +111,8 @@ class Arithmetic:
         return self.operand.field_id
 
     def __str__(self) -> str:
-        return f"{self.operand} {self.op} {self.number!r}"
+        text = f"{self.operand} {self.op} {self.number!r}"
+        return f"({text})" if self.op in "&|^" else text  # which bind loosely
 
 
 @dataclass(frozen=True, slots=True)

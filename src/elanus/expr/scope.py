@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from elanus.expr import predicate as p
-from elanus.expr.constants import element_name, type_of
+from elanus.expr.constants import cast, element_name, type_of
 from elanus.expr.refusal import Refusal
 from elanus.expr.tokens import INT64_MAX, INT64_MIN
 from elanus.expr.tree import Name, Part, Template, Tree, source_of
@@ -212,6 +212,28 @@ def refuse_whole_array(bound: Bound) -> None:
     """Refuse an Array column where only a scalar makes sense."""
     if isinstance(bound, p.Column) and bound.dtype is DataType.ARRAY:
         raise Refusal("can not comparisons array fields directly")
+
+
+def cast_constant(dtype: DataType, constant: Const) -> p.Value:
+    """A bound constant as a type.
+
+    Raises:
+        Refusal: the types do not go together.
+    """
+    try:
+        return cast(dtype, constant.value)
+    except Refusal as refusal:
+        if constant.template is None:
+            raise
+        raise Refusal(refusal.reason, names_text=False) from None
+
+
+def refuse_templates(op: str, left: Const, right: Const) -> None:
+    """Refuse a variable beside a constant: neither says what type is meant."""
+    if left.template is not None or right.template is not None:
+        raise Refusal(
+            f"placeholder was not supported between two constants with operator: {op}"
+        )
 
 
 def _template_value(value: Any) -> p.Value:

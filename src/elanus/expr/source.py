@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -181,6 +182,9 @@ def integer_result(op: str, values: Numeric, number: int | float) -> Numeric:
         return values - np.int64(divisor)
     if op == "*":
         return values * np.int64(divisor)
+    if op in _BITS:
+        bits: Numeric = _BITS[op](values, np.int64(divisor))
+        return bits
     if divisor == -1:
         # The one quotient that overflows (the minimum's) wraps round, as negation does.
         return np.negative(values) if op == "/" else np.zeros_like(values)
@@ -188,6 +192,13 @@ def integer_result(op: str, values: Numeric, number: int | float) -> Numeric:
         return np.fmod(values, np.int64(divisor))
     # NumPy's integer division rounds down, Arrow's toward zero.
     return fixed_width(pc.divide(array_of(values), pa.scalar(divisor, pa.int64())))
+
+
+_BITS: dict[str, Callable[[Any, Any], Any]] = {
+    "&": np.bitwise_and,
+    "|": np.bitwise_or,
+    "^": np.bitwise_xor,
+}
 
 
 def float_result(op: str, values: Numeric, number: int | float) -> Numeric:

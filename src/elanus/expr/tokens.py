@@ -49,7 +49,8 @@ _TOKEN = re.compile(
     [ \t\r\n]*+
     (?:
       (is\ not\ null|IS\ NOT\ NULL|is\ null|IS\ NULL)(?![A-Za-z0-9_])
-    | ((?:u8|u|U|L)?(?:"(?:[^"\\\r\n]|\\[\s\S])*+"|'(?:[^'\\\r\n]|\\[\s\S])*+'))
+    | ((?:u8|u|U|L)?(?:"(?:[^"\\\r\n]|\\[\s\S])*+"|'(?:[^'\\\r\n]|\\[\s\S])*+')
+       |[rR](?:"[^"\r\n]*+"|'[^'\r\n]*+'))
     | ([A-Za-z_][A-Za-z0-9_]*+|\$meta(?![A-Za-z0-9_]))
     | (0[xX](?:[0-9a-fA-F]*\.[0-9a-fA-F]+|[0-9a-fA-F]+\.?)[pP][+-]?[0-9]+
        |(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?
@@ -220,13 +221,13 @@ _ESCAPE = re.compile(
 
 
 def string_value(word: str) -> str:
-    """The value of a string literal, its escapes decoded.
+    """The value of a string literal, its escapes decoded; a raw one has none.
 
     Raises:
         Refusal: an escape that the language does not have.
     """
     body = _body_of(word)
-    if "\\" not in body:
+    if "\\" not in body or word[0] in "rR":
         return body
     out = bytearray()
     done = 0
@@ -248,7 +249,7 @@ def pattern_value(word: str) -> str:
     collapse.
     """
     body = _body_of(word)
-    if "\\" not in body:
+    if "\\" not in body or word[0] in "rR":
         return body
     return re.sub(
         r"\\([\s\S])",
