@@ -76,7 +76,7 @@ def inserted(row: Row) -> dict[str, Any]:
 
 @contextmanager
 def populations(
-    count: int = 160, seed: int = 0, states: Sequence[str] = STATES
+    count: int = 120, seed: int = 0, states: Sequence[str] = STATES
 ) -> Iterator[list[Population]]:
     """The same ``count`` rows, drawn from ``seed``, once in each state."""
     maker = Maker(seed)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 
-from expr.populations import Population, populations
+from expr.populations import STATES, Population, populations
 from expr.reference import FILTERS, Sample
 
 
@@ -18,7 +18,7 @@ def everywhere() -> Iterator[list[Population]]:
         yield made
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(FILTERS)
 def test_a_filter_answers_alike_wherever_rows_are(
     everywhere: list[Population], sample: Sample
@@ -35,3 +35,40 @@ def test_thousands_of_filters_do(everywhere: list[Population], sample: Sample) -
     """The same, for long."""
     for population in everywhere:
         population.check(sample)
+
+
+KEYS = range(3, 100_003, 5)
+HUGE = {
+    "deep": Sample(
+        "(id > 0 and (short < 0 or " * 500 + "id == 1" + "))" * 500,
+        lambda row: row["id"] > 0 and (row["short"] < 0 or row["id"] == 1),
+    ),
+    "negated": Sample(
+        "not (id > 5 and " * 1_001 + "id < 9" + ")" * 1_001,
+        lambda row: row["id"] <= 5 or row["id"] >= 9,
+    ),
+    "chain": Sample(
+        " or ".join(f"id == {key}" for key in KEYS[:5_000]),
+        lambda row: row["id"] in KEYS,
+    ),
+    "list": Sample(
+        f"short > 2 or id in {list(KEYS)}",
+        lambda row: row["short"] > 2 or row["id"] in KEYS,
+    ),
+    "template": Sample(
+        "id in {keys}", lambda row: row["id"] in KEYS, {"keys": list(KEYS)}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_deep_and_huge_filters_are_answered(
+    everywhere: list[Population], name: str
+) -> None:
+    """A thousand levels, thousands of terms, tens of thousands of values."""
+    sample, population = HUGE[name], everywhere[STATES.index("mixed")]
+    population.check(sample)
+    hits = population.collection.search(
+        [0.0, 1.0], filter=sample.text, limit=1_000, filter_params=dict(sample.params)
+    )
+    assert len(hits) == sum(sample.decide(row) is True for row in population.rows)
