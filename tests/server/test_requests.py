@@ -593,14 +593,6 @@ def test_vectors_that_make_no_matrix_are_refused(group: bytes) -> None:
     assert refusal("Search", **values).code == 1100
 
 
-@pytest.mark.parametrize("part", ["highlighter", "search_aggregation"])
-def test_parts_of_a_search_that_are_not_built(part: str) -> None:
-    """They are refused, not ignored."""
-    status = refusal("Search", **search(VECTOR.tobytes()), **{part: {}})
-    assert status.code == 3000
-    assert part in status.reason
-
-
 def test_a_query_arrives_whole() -> None:
     """Filter, window, names and consistency stand in their places."""
     request = decoded(

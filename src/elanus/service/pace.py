@@ -56,7 +56,8 @@ def _brings_functions(request: Search | Query) -> bool:
     """Whether it takes as long as its functions take."""
     if isinstance(request, Query):
         return False
-    return request.score is not None or bool(request.chains)
+    brought = (request.score, request.highlighter)
+    return bool(request.chains) or any(part is not None for part in brought)
 
 
 def _key(request: Search | Query) -> _Key:

@@ -372,6 +372,18 @@ class SearchBuckets:
 
 
 @dataclass(frozen=True, slots=True)
+class Highlight:
+    """Parts of the texts of one field, with what matches marked in them.
+
+    Attributes:
+        fragments: of each hit.
+    """
+
+    name: str
+    fragments: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SearchReply(Reply):
     """Rows found, all queries end to end, best first within each.
 
@@ -386,6 +398,7 @@ class SearchReply(Reply):
         group_columns: what the rows are grouped by, if they are.
         elements: which element of its row each hit is, where those are searched.
         buckets: of an aggregated search, which counts no hits.
+        highlights: parts of texts, field by field.
     """
 
     collection: str
@@ -402,6 +415,7 @@ class SearchReply(Reply):
     group_columns: tuple[OutputColumn, ...] = ()
     elements: Offsets | None = None
     buckets: SearchBuckets | None = None
+    highlights: tuple[Highlight, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Functions that a search brings with it, as the client wrote them; plain values."""
+"""Functions and highlighters that a search brings, as they were sent; plain values."""
 
 from __future__ import annotations
 
@@ -28,6 +28,19 @@ class FunctionScore:
     """The functions of one search, and how they work together."""
 
     functions: tuple[RankFunction, ...]
+    params: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Highlighter:
+    """How the words that match are marked in the texts of an answer.
+
+    Attributes:
+        type_number: Milvus' kind of highlighter.
+        params: texts; lists are JSON.
+    """
+
+    type_number: int
     params: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 

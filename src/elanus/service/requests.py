@@ -49,6 +49,9 @@ from elanus.service.request_functions import (
 from elanus.service.request_functions import (
     FunctionScore as FunctionScore,
 )
+from elanus.service.request_functions import (
+    Highlighter as Highlighter,
+)
 from elanus.service.request_parts import (
     ColumnData as ColumnData,
 )
@@ -385,6 +388,7 @@ class Search(PartitionsRequest):
         score: functions that change the scores.
         chains: what is done with the rows found; not together with ``score``.
         aggregation: the levels of buckets that are told instead of rows.
+        highlighter: how words are marked in the texts of the answer.
     """
 
     nq: int
@@ -398,6 +402,7 @@ class Search(PartitionsRequest):
     score: FunctionScore | None = None
     chains: tuple[FunctionChain, ...] = ()
     aggregation: AggregationRequest | None = None
+    highlighter: Highlighter | None = None
 
 
 @dataclass(frozen=True, slots=True)

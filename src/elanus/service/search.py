@@ -21,6 +21,7 @@ from elanus.functions.rank.scale import rounded_down
 from elanus.schema.columns import Floats
 from elanus.schema.vectors import VectorRows
 from elanus.service.core import Core
+from elanus.service.highlighting import Highlighting
 from elanus.service.list_searches import check_single
 from elanus.service.output import Shape, columns_of
 from elanus.service.queries import asked_of, queries_of
@@ -46,6 +47,7 @@ class Prepared:
         rescoring: what is done with the rows found, and of which ``plan`` finds more
             than are returned.
         buckets: what becomes of the rows found, of an aggregated search.
+        highlighting: what is marked in the answer.
     """
 
     request: Search
@@ -57,6 +59,7 @@ class Prepared:
     asked: npt.NDArray[np.bool_] | None = None
     rescoring: Rescoring = NOTHING
     buckets: BucketPlan | None = None
+    highlighting: Highlighting | None = None
 
     @property
     def found_by(self) -> SearchPlan:
@@ -118,7 +121,7 @@ def reply_of(core: Core, prepared: Prepared, hits: SearchHits) -> SearchReply:
         CorruptionError: a column file is damaged; the message names it.
         ModelServiceFailed: a model could not be asked.
     """
-    request, version = prepared.request, prepared.version
+    request, version, marks = prepared.request, prepared.version, prepared.highlighting
     plan, shape, asked = prepared.plan, prepared.shape, prepared.asked
     round_scores, group, buckets = rounded, plan.group, None
     if prepared.rescoring.is_any:
@@ -142,6 +145,7 @@ def reply_of(core: Core, prepared: Prepared, hits: SearchHits) -> SearchReply:
         group_columns=group_columns(hits, group, shape.times),
         elements=hits.elements,
         buckets=buckets,
+        highlights=() if marks is None else marks.of(hits),
     )
 
 
@@ -201,7 +205,16 @@ def prepare(core: Core, request: Search) -> Prepared:
     if buckets is not None:
         buckets.check_entries(n_asked)
     return Prepared(
-        request, collection, version, plan, shape, queries, rows, rescoring, buckets
+        request,
+        collection,
+        version,
+        plan,
+        shape,
+        queries,
+        rows,
+        rescoring,
+        buckets,
+        planned.highlighting,
     )
 
 

@@ -30,7 +30,8 @@ def plan_key(request: Search) -> Hashable | None:
         return None
     if request.query_keys is not None or request.filter_params or is_long(request):
         return None
-    if request.score is not None or request.chains or request.aggregation is not None:
+    brought = (request.score, request.aggregation, request.highlighter)
+    if request.chains or any(part is not None for part in brought):
         return None
     return (
         request.database,

@@ -22,6 +22,7 @@ from elanus.errors import InvalidParameter
 from elanus.schema import limits
 from elanus.service.boosts import boosts_of
 from elanus.service.core import Core
+from elanus.service.highlighting import Highlighting, highlighting_of
 from elanus.service.loaded_fields import (
     check_filter_loaded,
     check_searched_loaded,
@@ -48,6 +49,7 @@ class PlannedSearch:
         buckets: what becomes of the rows found, of an aggregated search.
         definition, options: what it was made of; it holds for these objects only.
         rescoring: what is done with the rows found.
+        highlighting: what is marked in the answer.
     """
 
     definition: CollectionDefinition
@@ -56,6 +58,7 @@ class PlannedSearch:
     shape: Shape
     rescoring: Rescoring = NOTHING
     buckets: BucketPlan | None = None
+    highlighting: Highlighting | None = None
 
 
 def find_plan(core: Core, collection: Collection, request: Search) -> PlannedSearch:
@@ -75,6 +78,7 @@ def find_plan(core: Core, collection: Collection, request: Search) -> PlannedSea
         request.score,
         request.chains,
         request.aggregation,
+        request.highlighter,
     )
     known: PlannedSearch | None = core.search_plans.find(key)
     if (
@@ -85,7 +89,8 @@ def find_plan(core: Core, collection: Collection, request: Search) -> PlannedSea
         return known
     planned = _planned(collection, definition, request)
     rescoring = rescoring_of(definition, request, core.services)
-    planned = replace(planned, rescoring=rescoring)
+    marks = highlighting_of(definition, request, planned.plan.metric)
+    planned = replace(planned, rescoring=rescoring, highlighting=marks)
     core.search_plans.keep(key, planned)
     return planned
 

@@ -1,4 +1,4 @@
-"""Functions that a search brings, from their messages."""
+"""Functions and highlighters that a search brings, from their messages."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from elanus.service.request_functions import (
     ColumnName,
     FunctionChain,
     FunctionScore,
+    Highlighter,
     RankFunction,
 )
 
@@ -39,6 +40,14 @@ def function_chains(messages: Iterable[Message]) -> tuple[FunctionChain, ...]:
         FunctionChain(chain.name, chain.stage, tuple(_step(step) for step in chain.ops))
         for chain in messages
     )
+
+
+def highlighter(message: Message) -> Highlighter | None:
+    """The ``highlighter`` of a request; ``None`` if it has none."""
+    if not message.HasField("highlighter"):
+        return None
+    given = message.highlighter
+    return Highlighter(given.type, {pair.key: pair.value for pair in given.params})
 
 
 def _step(message: Message) -> ChainStep:

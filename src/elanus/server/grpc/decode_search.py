@@ -11,7 +11,11 @@ import orjson
 from elanus.errors import InvalidParameter, UnsupportedOperation
 from elanus.server.grpc.decode_aggregation import aggregation
 from elanus.server.grpc.decode_explain import explain_form, without_explain
-from elanus.server.grpc.decode_functions import function_chains, function_score
+from elanus.server.grpc.decode_functions import (
+    function_chains,
+    function_score,
+    highlighter,
+)
 from elanus.server.grpc.decode_rows import keys_from_message
 from elanus.server.grpc.messages import Message, message_class
 from elanus.server.grpc.placeholder import queries_from_bytes
@@ -29,7 +33,6 @@ from elanus.service.requests_explain import Explain, ExplainForm
 Pairs = tuple[tuple[str, str], ...]
 _SearchRequest = message_class("milvus.SearchRequest")
 _SHARED_BYTES = 4096
-_UNSUPPORTED_PARTS = ("highlighter",)
 
 
 def search(message: Message, database: str) -> Search | Explain:
@@ -69,6 +72,7 @@ def search(message: Message, database: str) -> Search | Explain:
         same.score,
         same.chains,
         same.aggregation,
+        same.highlighter,
     )
     return read if form is None else explained(read, form)
 
@@ -90,9 +94,6 @@ def _search_without_queries(
                 "highlighter and search_aggregation cannot be used simultaneously"
             )
         levels = aggregation(message.search_aggregation)
-    for part in _UNSUPPORTED_PARTS:
-        if message.HasField(part):
-            raise UnsupportedOperation(f"{part} in a search")
     options = search_options(pairs_of(message.search_params))
     search = Search(
         message.db_name or database,
@@ -108,6 +109,7 @@ def _search_without_queries(
         score=function_score(message),
         chains=function_chains(message.function_chains),
         aggregation=levels,
+        highlighter=highlighter(message),
     )
     return search, explain_form(message.output_fields, options.params)
 

@@ -11,7 +11,12 @@ from elanus.clock import physical_ms
 from elanus.schema.columns import Offsets
 from elanus.server.grpc import packed
 from elanus.server.grpc.encode_buckets import buckets_bytes
-from elanus.server.grpc.encode_rows import column_bytes, keys_bytes, long_array
+from elanus.server.grpc.encode_rows import (
+    column_bytes,
+    highlight_bytes,
+    keys_bytes,
+    long_array,
+)
 from elanus.server.grpc.messages import Message, message_class
 from elanus.server.grpc.schemas import message_from_schema, pairs
 from elanus.service import replies
@@ -357,6 +362,8 @@ def search(reply: replies.SearchReply) -> bytes:
         parts.append(packed.delimited(slot, column_bytes(column)))
     if reply.elements is not None:
         parts.append(packed.delimited(15, long_array(reply.elements)))
+    for highlight in reply.highlights:
+        parts.append(packed.delimited(14, highlight_bytes(highlight)))
     if reply.iterator_token is not None:
         bound = np.array([reply.iterator_bound], "<f4").tobytes()
         place = packed.text(1, reply.iterator_token) + b"\x15" + bound

@@ -22,7 +22,7 @@ from elanus.schema.vector_lists import VectorLists
 from elanus.schema.vectors import VectorColumn
 from elanus.server.grpc.messages import message_class
 from elanus.server.grpc.packed import delimited, number, text
-from elanus.service.replies import AnyColumn, OutputColumn, StructColumn
+from elanus.service.replies import AnyColumn, Highlight, OutputColumn, StructColumn
 
 # Field numbers of schema.proto.
 _TYPE, _NAME, _SCALARS, _VECTORS, _ID, _IS_DYNAMIC, _VALID = 1, 2, 3, 4, 5, 6, 7
@@ -50,6 +50,18 @@ _SLOT_NUMBERS = {
     for row in TYPES.values()
     if row.vector
 }
+
+
+_Highlights = message_class("common.HighlightResult")
+
+
+def highlight_bytes(highlight: Highlight) -> bytes:
+    """The fragments of one field as a ``HighlightResult``."""
+    message = _Highlights(field_name=highlight.name)
+    for fragments in highlight.fragments:
+        message.datas.add(fragments=fragments)
+    content: bytes = message.SerializeToString()
+    return content
 
 
 def column_bytes(column: AnyColumn) -> bytes:
