@@ -14,8 +14,10 @@ from elanus.schema.schema import CollectionSchema, FieldSchema
 from elanus.schema.types import DataType
 from elanus.service import replies as a
 from elanus.service import replies_admin as an
+from elanus.service import replies_text as at
 from elanus.service import requests as r
 from elanus.service import requests_admin as rn
+from elanus.service import requests_text as rt
 
 TS = 458_000_000_000_000_000
 SCHEMA = CollectionSchema(
@@ -70,6 +72,8 @@ REPLIES: dict[type[r.Request], a.Reply] = {
     rn.DescribeResourceGroup: an.GroupInfo(
         "rg", GroupConfig(1, 2, ("a",), ("b",), {"k": "v"}), (1,), {"books": 1}
     ),
+    rt.RunAnalyzer: at.AnalyzedTexts(((at.AnalyzedToken("word", 0, 4),), ())),
+    rt.ComputePhraseMatchSlop: at.PhraseSlops((0, None)),
     r.GetIndexState: a.IndexBuild(a.IndexState.FAILED, 1, 2, "no"),
     r.GetIndexBuildProgress: a.IndexBuild(a.IndexState.FINISHED, 1, 2),
     r.Insert: a.Mutation(KEYS, TS, inserted=2),
