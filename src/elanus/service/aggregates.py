@@ -17,11 +17,13 @@ from elanus.engine.read.aggregate import (
 from elanus.engine.read.order import Ordered, SortKey, parse_order
 from elanus.engine.read.plan import QueryRequest
 from elanus.engine.read.recorder import Recorder
+from elanus.engine.read.totals import Aggregate
 from elanus.engine.version import Version
 from elanus.errors import InvalidParameter, UnsupportedOperation
 from elanus.schema.arrays import array_of
 from elanus.schema.schema import CollectionSchema, FieldSchema
 from elanus.service.core import Core
+from elanus.service.loaded_fields import check_filter_loaded, readable_names
 from elanus.service.output import COUNT
 from elanus.service.reading import session_ts
 from elanus.service.replies import OutputColumn, QueryReply
@@ -63,6 +65,7 @@ def aggregates(core: Core, request: Query, read: Read) -> QueryReply:
     keys = [name.strip() for name in request.options.group_by_fields.split(",")]
     plan = plan_aggregates(schema, list(filter(None, keys)), request.output_fields)
     plan = replace(plan, order=_order(schema, request.options.order_by_fields, plan))
+    _check_loaded(collection, request, read.bound, plan)
     if _is_count(request):
         plan = replace(plan, outputs=(replace(plan.outputs[0], name=COUNT),))
         columns = [_count(core, request, read)]
@@ -78,6 +81,19 @@ def aggregates(core: Core, request: Query, read: Read) -> QueryReply:
         output_fields=tuple(output.name for output in plan.outputs),
         session_ts=session_ts(core, read.version),
     )
+
+
+def _check_loaded(
+    collection: Collection, request: Query, bound: QueryRequest, plan: AggregatePlan
+) -> None:
+    definition = collection.definition
+    if definition.loaded is None or not definition.loaded.fields:
+        return
+    wanted = [output for output in plan.outputs if isinstance(output, Aggregate)]
+    fields = [*plan.keys, *(each.field for each in wanted)]
+    readable_names(definition, tuple(f.name for f in fields if f is not None))
+    predicate = collection.plan_query(bound).predicate
+    check_filter_loaded(definition, predicate, request.filter)
 
 
 def _grouped(collection: Collection, read: Read, plan: AggregatePlan) -> list[pa.Array]:

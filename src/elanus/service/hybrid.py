@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from elanus.engine.collection import Collection
+from elanus.engine.read.aggregate import is_aggregate
 from elanus.engine.read.collapse import collapsed
 from elanus.engine.read.explain import fusion_asked
 from elanus.engine.read.fusion import fuse
@@ -22,7 +23,7 @@ from elanus.schema.vectors import VectorRows
 from elanus.service.core import Core
 from elanus.service.list_searches import collapses
 from elanus.service.loaded_fields import readable_names
-from elanus.service.output import COUNT, columns_of, shape_of
+from elanus.service.output import columns_of, shape_of
 from elanus.service.queries import queries_of
 from elanus.service.rank_functions import for_queries
 from elanus.service.rankers import ranker_of, scorer_of
@@ -52,7 +53,7 @@ def hybrid_search(
     options, searches = request.options, request.searches
     _check_parts(searches)
     _check_window(options, collection.definition.largest_limit)
-    if any(name.lower() == COUNT for name in request.output_fields):
+    if any(map(is_aggregate, request.output_fields)):
         raise InvalidParameter("aggregates are not supported in search request")
     planned = [find_plan(core, collection, search) for search in searches]
     plans = [with_filter(*both) for both in zip(planned, searches, strict=True)]

@@ -52,9 +52,11 @@ def query(core: Core, request: Query, recorder: Recorder | None = None) -> Query
     )
     version = _version(collection, request)
     _check_order(options)
+    _check_window(options, definition.largest_limit)
     if asks_for_aggregates(request):
         return aggregates(core, request, Read(version, bound, times, recorder))
-    _check_window(request, definition.largest_limit)
+    if options.limit is None and not request.filter:
+        raise InvalidParameter("empty expression should be used with limit")
     names = readable_names(definition, request.output_fields)
     shape = shape_of(definition.schema, names, times, with_key=True)
     plan = collection.plan_query(bound._replace(order_by=options.order_by_fields))
@@ -111,13 +113,9 @@ def _version(collection: Collection, request: Query) -> Version:
     return without_growing(version) if request.options.ignore_growing else version
 
 
-def _check_window(request: Query, largest: int) -> None:
-    limit, offset = request.options.limit, request.options.offset
-    if limit is None:
-        if not request.filter:
-            raise InvalidParameter("empty expression should be used with limit")
-        return
-    if limit > 0 and offset >= 0 and limit + offset > largest:
+def _check_window(options: QueryOptions, largest: int) -> None:
+    limit, offset = options.limit, options.offset
+    if limit is not None and limit > 0 and offset >= 0 and limit + offset > largest:
         raise InvalidParameter(
             f"{_WINDOW}, (offset+limit) should be in range "
             f"[1, {largest}], but got {limit + offset}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from elanus.engine.collection import Collection
 from elanus.engine.definition import CollectionDefinition
+from elanus.engine.read.aggregate import is_aggregate
 from elanus.engine.read.bucket_plan import BucketPlan
 from elanus.engine.read.group_plan import GroupRequest, names_of
 from elanus.engine.read.plan import (
@@ -28,7 +29,7 @@ from elanus.service.loaded_fields import (
     check_searched_loaded,
     readable_names,
 )
-from elanus.service.output import COUNT, Shape, shape_of
+from elanus.service.output import Shape, shape_of
 from elanus.service.reading import (
     check_field_loaded,
     check_iterated,
@@ -131,7 +132,7 @@ def _planned(
         raise
     partitions = partitions_to_read(definition, request.partitions, "search")
     check_field_loaded(definition, field)
-    if any(name.lower() == COUNT for name in request.output_fields):
+    if any(map(is_aggregate, request.output_fields)):
         raise InvalidParameter("aggregates are not supported in search request")
     times = time_form(definition, options.extra)
     check_searched_loaded(definition, field)

@@ -281,7 +281,7 @@ def number_of(text: str, complaint: str) -> int:
     except ValueError:
         value = 1 << 63
     if not -(1 << 63) <= value < 1 << 63:
-        raise InvalidParameter(complaint.format(text))
+        raise InvalidParameter(complaint.format(text.strip()))
     return value
 
 
