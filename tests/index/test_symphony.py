@@ -17,7 +17,7 @@ from elanus.index.calibration import recall
 from elanus.index.dense import symphony
 from elanus.index.registry import open_index
 from elanus.index.search import SegmentVectors, search_rows
-from index.segments import METRICS, Sample, build, clustered, flat_search, random_mask
+from index.segments import Sample, build, clustered, flat_search, random_mask
 
 pytest.importorskip("rabitqlib")
 
@@ -33,7 +33,7 @@ def sample() -> Sample:
     return clustered(ROWS, DIM, nq=30)
 
 
-@pytest.fixture(scope="module", params=METRICS)
+@pytest.fixture(scope="module", params=[Metric.L2, Metric.COSINE])
 def built(
     request: pytest.FixtureRequest,
     sample: Sample,
@@ -41,8 +41,6 @@ def built(
 ) -> Built:
     """The graph with one metric, closed and opened."""
     path = Path(tmp_path_factory.mktemp("graph")) / "main"
-    if request.param is Metric.IP:  # where long rows are everybody's neighbours
-        sample = Sample(_unit(sample.rows), _unit(sample.queries))
     options = {"graph_bytes": ROOM, "threads": 2}
     meta, segment = build(path, "AUTOINDEX", sample.rows, request.param, **options)
     assert (meta.index_type, meta.kind) == ("AUTOINDEX", symphony.NAME)
@@ -98,6 +96,20 @@ def test_far_rows_are_found(tmp_path: Path, sample: Sample) -> None:
         found, strategy = search_rows(segment, query.queries, 10, allowed)
         truth = flat_search(query, Metric.L2, 10, allowed)
         assert recall(found.offsets, truth.offsets) >= 0.9, strategy
+
+
+@pytest.mark.slow
+def test_inner_products_and_rows_of_no_length_are_for_hnsw(
+    tmp_path: Path, sample: Sample
+) -> None:
+    """The graph compares by L2, and under COSINE rows of unit length only."""
+    options = {"graph_bytes": ROOM, "threads": 2}
+    rows = sample.rows.copy()
+    meta, _ = build(tmp_path / "ip", "AUTOINDEX", rows, Metric.IP, **options)
+    assert meta.kind == "HNSW"
+    rows[7] = 0
+    meta, _ = build(tmp_path / "cosine", "AUTOINDEX", rows, Metric.COSINE, **options)
+    assert meta.kind == "HNSW"
 
 
 @pytest.mark.slow

@@ -4,6 +4,9 @@ AUTOINDEX builds it where it can. A step reads one row and estimates the distanc
 all its neighbours from bits that lie beside it, so a search of the same recall takes a
 third of HNSW's time. Distances that come back are those of the rows themselves.
 
+It compares by L2, over rows of unit length for COSINE. Under IP, where lengths differ,
+the library's graphs find too little.
+
 The graph takes no filter. A filtered search asks for more rows than wanted, as many as
 its effort, and keeps those allowed: whatever the filter has to do with the query, the
 rows kept are the nearest allowed ones of those it reached.
@@ -48,7 +51,7 @@ _ASKED = 48
 _NEIGHBOURS = 10
 _ENOUGH = 0.95
 _ROUNDING = 1e-4
-_METRICS = {Metric.L2: "l2", Metric.IP: "ip", Metric.COSINE: "ip"}
+_METRICS = (Metric.L2, Metric.COSINE)
 _open: weakref.WeakSet[SymphonyIndex] = weakref.WeakSet()
 
 
@@ -89,7 +92,6 @@ class SymphonyIndex:
         self.sketch = sketch
         self.full_effort = meta.rows
         self._native = native
-        self._is_product = meta.metric is not Metric.L2
         _open.add(self)
 
     def search(
@@ -104,8 +106,10 @@ class SymphonyIndex:
             # Parts that no link leads to: the walk ended before it met enough rows.
             return TopK.empty(len(queries), limit)
         offsets: Offsets = named.astype(np.int64)
-        if self._is_product:
-            distances -= 1.0  # the library has 1 - the inner product
+        if self.meta.metric is Metric.COSINE:
+            # between rows of unit length: |a - b|² = 2 - 2ab, and ours is -ab
+            distances *= 0.5
+            distances -= 1.0
         if allowed is None:
             return TopK(offsets, distances)
         return _kept(offsets, distances, allowed.mask[offsets], limit)
@@ -146,7 +150,9 @@ def build_symphony(request: BuildRequest, path: Path) -> IndexMeta | None:
     )
     request.step(0.0)
     rows = _comparable(request)
-    native = library.SymqgIndex(request.dim, _DEGREE, metric=_METRICS[request.metric])
+    if request.metric is Metric.COSINE and not rows.any(axis=1).all():
+        return None  # a row of length zero has no place among those of length one
+    native = library.SymqgIndex(request.dim, _DEGREE, metric="l2")
     native.build(rows, _EF_CONSTRUCTION, request.threads)
     graph = SymphonyIndex(meta, native, None)
     del rows
