@@ -546,6 +546,31 @@ def test_a_large_read_is_not_for_the_threads_of_small_ones() -> None:
         assert seen["elanus-long-0"] > seen["elanus-read-0"]
 
 
+def test_who_waits_for_others_has_threads_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where that shows only once a long read's thread has read the call."""
+    service = FakeService()
+    monkeypatch.setattr(service, "waits", lambda request: True)
+    seen: list[str] = []
+
+    def answer(request: r.Request) -> a.Reply:
+        seen.append(threading.current_thread().name)
+        return REPLIES[r.Search]
+
+    service.answer = answer
+    calls = [
+        SignalledCall("Search", _search_of(1, dsl="x" * size))
+        for size in (1, 128 << 10)
+    ]
+    with dispatching(service, Limits(threads=SMALL)) as dispatcher:
+        for call in calls:
+            dispatcher.submit(call)
+        assert all(call.answered.wait(WAIT_S) for call in calls)
+        assert dispatcher.drain(WAIT_S)
+    assert seen == ["elanus-remote-0"] * 2
+
+
 def test_a_long_call_that_nobody_waits_for_ends_between_steps() -> None:
     """The rest of its steps is not done, and its bytes are given back."""
     service, served = FakeService(), list[str]()

@@ -27,6 +27,8 @@ def normalised(scores: Floats, metric: Metric) -> Floats:
     if metric is Metric.COSINE:
         return (_ONE + scores) * _HALF
     turn = np.arctan(scores.astype(np.float64)).astype(np.float32)
+    if metric.value == "BM25":  # of which no score is below zero
+        return _TWO * turn / _PI
     if metric.row.larger_is_better:
         return _HALF + turn / _PI
     return _ONE - _TWO * turn / _PI

@@ -296,6 +296,9 @@ class Dispatcher:
             if len(wanted) > 1:
                 self._run_together(wanted)
             elif wanted:
+                if self._is_astray(wanted[0], backlog):
+                    remote = self._backlogs[Lane.REMOTE]
+                    is_put_back = remote.put_back(wanted[0])
                 while not (is_put_back or self._run(wanted[0], backlog)):
                     is_put_back = backlog is not None and backlog.put_back(wanted[0])
         finally:
@@ -311,6 +314,12 @@ class Dispatcher:
             call.fail(GrpcCode.DEADLINE_EXCEEDED, "deadline exceeded in the queue")
             return False
         return call.request is not None or self._decode(call, HANDLERS[call.method])
+
+    def _is_astray(self, call: Call, backlog: Backlog | None) -> bool:
+        """Whether a call that was too large to be read on arrival waits for others."""
+        if backlog is not self._backlogs[Lane.LONG] or call.work is not None:
+            return False
+        return call.request is not None and self._service.waits(call.request)
 
     def _run(self, call: Call, backlog: Backlog | None) -> bool:
         """Answer a call; false if more steps of it are to be done."""
