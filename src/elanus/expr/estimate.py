@@ -11,6 +11,7 @@ System", 1979, §4.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from elanus.expr import predicate as p
@@ -25,25 +26,36 @@ _MOST_OF_LIST = 0.5
 _TEXT_BYTES = 7  # as many as a double tells apart
 
 
-def estimated_share(predicate: p.Predicate, ranges: Ranges | None, rows: int) -> float:
+Counted = Callable[[p.Condition], float | None]
+"""The share of rows that an index counts for a leaf; ``None`` where none does."""
+
+
+def estimated_share(
+    predicate: p.Predicate,
+    ranges: Ranges | None,
+    rows: int,
+    counted: Counted = lambda condition: None,
+) -> float:
     """The share of a segment's rows that is likely to match, 0 to 1.
 
     Args:
         ranges: what is known of its columns; ``None`` for nothing.
         rows: of the segment.
+        counted: asked of each leaf before statistics are.
     """
     keys = predicate.primary_keys()
     if keys is not None:
         return min(1.0, len(keys) / max(rows, 1))
-    estimate = _Estimate({} if ranges is None else ranges, max(rows, 1))
+    estimate = _Estimate({} if ranges is None else ranges, max(rows, 1), counted)
     share = estimate.share(predicate.condition)
     return share if predicate.sample is None else share * predicate.sample
 
 
 class _Estimate:
-    def __init__(self, ranges: Ranges, rows: int) -> None:
+    def __init__(self, ranges: Ranges, rows: int, counted: Counted) -> None:
         self._ranges = ranges
         self._rows = rows
+        self._counted = counted
 
     def share(self, condition: p.Condition) -> float:
         if isinstance(condition, p.Always):
@@ -55,6 +67,9 @@ class _Estimate:
         if isinstance(condition, p.Or):
             parts = (1.0 - self.share(part) for part in condition.parts)
             return 1.0 - math.prod(parts)
+        known = self._counted(condition)
+        if known is not None:
+            return known
         if isinstance(condition, p.Null):
             return self._null_share(condition.column.field_id)
         if isinstance(condition, (p.Compare, p.InList, p.Between, p.StartsWith)):

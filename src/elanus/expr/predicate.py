@@ -465,6 +465,17 @@ class Predicate:
         return f"({self.condition}) and random_sample({self.sample!r})"
 
 
+def leaves_of(condition: Condition) -> Iterator[Condition]:
+    """The conditions that no other combines, from left to right."""
+    if isinstance(condition, (And, Or)):
+        for part in condition.parts:
+            yield from leaves_of(part)
+    elif isinstance(condition, Not):
+        yield from leaves_of(condition.part)
+    else:
+        yield condition
+
+
 def field_read(condition: Condition) -> int | None:
     """The one field that a leaf reads; ``None`` for what is no leaf or reads two."""
     kind = type(condition)

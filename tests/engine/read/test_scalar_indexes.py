@@ -320,6 +320,27 @@ def test_an_index_is_used_where_it_pays(database: Database) -> None:
     assert use.pays
 
 
+def test_an_explanation_names_the_indexes(database: Database) -> None:
+    """Which part each answered, and a better guess of how many rows match."""
+    things = database["things"]
+    things.create_index("id", index_type="STL_SORT")
+    things.create_index("name")
+    things.optimize()
+    with always_used():
+        (segment,) = things.explain.query('id < 20 and name != "n0007"').segments
+        (other,) = things.explain.query('id < 20 and info["x"] > 5').segments
+    assert segment.filter is not None
+    assert [str(index) for index in segment.filter.indexes] == [
+        "index id (STL_SORT): id < 20, 20 rows",
+        f'index name (AUTOINDEX): name != "n0007", {COUNT - 1} rows',
+    ]
+    assert (segment.filter.way, segment.filter.matching) == ("indexes", 19)
+    assert segment.filter.estimated == pytest.approx(19 / COUNT, abs=0.01)
+    assert other.filter is not None
+    assert (other.filter.way, len(other.filter.indexes)) == ("columns", 1)
+    assert str(other.filter.indexes[0]) in "\n".join(other.lines())
+
+
 def test_a_cancelled_build_leaves_nothing(database: Database) -> None:
     """Its files are of no manifest, and go."""
     things = database["things"]

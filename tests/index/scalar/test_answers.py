@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from elanus.expr.bind import compile_filter
 from elanus.expr.evaluate import truth
-from elanus.expr.predicate import And, Condition, Not, Or, field_read
+from elanus.expr.predicate import Condition, field_read, leaves_of
 from elanus.index.scalar import postings
 from elanus.index.scalar.base import ScalarBuild, ScalarIndex
 from elanus.index.scalar.json_path import keys_of
@@ -56,13 +56,6 @@ class Indexes:
             meta, parts = build_scalar(request)
             if meta.layout != NOTHING:
                 yield open_scalar(meta, parts, field.name)
-
-
-def leaves_of(condition: Condition) -> list[Condition]:
-    """The conditions that no other combines."""
-    if isinstance(condition, (And, Or)):
-        return [leaf for part in condition.parts for leaf in leaves_of(part)]
-    return leaves_of(condition.part) if isinstance(condition, Not) else [condition]
 
 
 def check(condition: Condition, columns: Columns, indexes: Indexes) -> int:

@@ -8,19 +8,30 @@ from elanus.engine.definition import CollectionDefinition
 from elanus.engine.read.explanation import (
     Explanation,
     FilterExplanation,
+    IndexExplanation,
     PartitionsRead,
     SearchExplanation,
     SegmentExplanation,
 )
-from elanus.engine.read.filter import FilterWay, filter_step, rows_of_keys
+from elanus.engine.read.filter import (
+    FilterStep,
+    FilterWay,
+    ViewSource,
+    filter_step,
+    rows_of_keys,
+)
 from elanus.engine.read.fusion_plan import Decayed, FusionPlan, Judged, Ranker
+from elanus.engine.read.indexed import IndexUse, index_use
 from elanus.engine.read.key_partitions import reachable
 from elanus.engine.read.order import SortKey
 from elanus.engine.read.plan import QueryPlan, SearchPlan
 from elanus.engine.read.recorder import Filtered, ReadPlan, Recorder, Searched
 from elanus.engine.version import SegmentView, Version
 from elanus.expr.estimate import estimated_share
+from elanus.expr.evaluate import truth
+from elanus.expr.predicate import Condition, Predicate, leaves_of
 from elanus.index.base import IndexMeta, VectorIndex
+from elanus.index.registry import AUTOINDEX
 from elanus.index.strategy import StrategyKind
 
 
@@ -190,20 +201,59 @@ def _filter(
         looked_at = len(rows_of_keys(version, view, step.keys))
     elif step.spans is not None:
         looked_at = sum(end - start for start, end in step.spans)
+    way, uses = step.way.value, _index_uses(view, plan.predicate, step)
+    if uses and len(uses) == sum(1 for _ in leaves_of(plan.predicate.condition)):
+        way, looked_at = "indexes", min(looked_at, sum(use.rows for use in uses))
     estimated = 0.0
     if step.way is not FilterWay.NO_PARTITION:
-        ranges = view.segment.ranges()
-        estimated = estimated_share(plan.predicate, ranges, view.n_rows)
+        estimated = _estimated(view, plan.predicate)
         if step.spans is not None:
             estimated = min(estimated, looked_at / view.n_rows)
     return FilterExplanation(
-        way=step.way.value,
+        way=way,
         looked_at=looked_at,
         matching=matching,
         estimated=estimated,
         selectivity=matching / visible if visible else 0.0,
         ms=_ms(filtered.seconds),
+        indexes=tuple(
+            IndexExplanation(
+                use.name,
+                use.kind or AUTOINDEX,
+                str(use.condition),
+                use.rows,
+                use.is_exact,
+            )
+            for use in uses
+        ),
     )
+
+
+def _index_uses(
+    view: SegmentView, predicate: Predicate, step: FilterStep
+) -> list[IndexUse]:
+    """The indexes that answer parts of the filter, found by running it once more."""
+    if step.way is not FilterWay.COLUMNS:
+        return []
+    uses: list[IndexUse] = []
+    for span in (None,) if step.spans is None else step.spans:
+        noted: list[IndexUse] = []
+        truth(predicate.condition, ViewSource(view, span, noted))
+        uses += [use for use in noted if use not in uses]
+    return uses
+
+
+def _estimated(view: SegmentView, predicate: Predicate) -> float:
+    """The share of rows likely to match, by what indexes count where they can."""
+
+    def counted(condition: Condition) -> float | None:
+        use = index_use(view, condition)
+        if use is None or not use.is_exact:
+            return None
+        return use.rows / max(view.n_rows, 1)
+
+    ranges = view.segment.ranges()
+    return estimated_share(predicate, ranges, view.n_rows, counted)
 
 
 def _search(

@@ -8,16 +8,43 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class IndexExplanation:
+    """A part of the filter that an index answered, where a scan would take longer.
+
+    Attributes:
+        kind: as the user called it; AUTOINDEX where he did not.
+        rows: how many rows match this part, by the index.
+        is_exact: whether that is the number, and no estimate.
+    """
+
+    name: str
+    kind: str
+    condition: str
+    rows: int
+    is_exact: bool
+
+    def __str__(self) -> str:
+        """One line."""
+        about = "" if self.is_exact else "about "
+        return (
+            f"index {self.name} ({self.kind}): {_shortened(self.condition)}, "
+            f"{about}{_rows(self.rows)}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class FilterExplanation:
     """How the rows of one segment that match the filter were found.
 
     Attributes:
-        way: ``columns``, ``primary key index``, ``pruned by partition`` or ``pruned by
-            min/max``.
-        looked_at: rows whose values were compared.
+        way: ``columns``, ``indexes`` where these answered every part, ``primary key
+            index``, ``pruned by partition`` or ``pruned by min/max``.
+        looked_at: rows whose values were compared, or that indexes named.
         matching: rows that match and are visible.
-        estimated: share of the visible rows expected to match, from statistics alone.
+        estimated: share of the visible rows expected to match, from statistics and what
+            indexes count.
         selectivity: share of the visible rows that match.
+        indexes: parts that indexes answered.
     """
 
     way: str
@@ -26,6 +53,7 @@ class FilterExplanation:
     estimated: float
     selectivity: float
     ms: float
+    indexes: tuple[IndexExplanation, ...] = ()
 
     @property
     def is_pruned(self) -> bool:
@@ -98,9 +126,11 @@ class SegmentExplanation:
         """As text."""
         kind = "sealed" if self.is_sealed else "growing"
         yield f"segment {self.id}: {kind}, {self.visible} of {_rows(self.rows)} visible"
-        for part in (self.filter, self.search):
-            if part is not None:
-                yield f"  {part}"
+        if self.filter is not None:
+            yield f"  {self.filter}"
+            yield from (f"    {index}" for index in self.filter.indexes)
+        if self.search is not None:
+            yield f"  {self.search}"
 
 
 @dataclass(frozen=True, slots=True)
