@@ -272,6 +272,10 @@ def test_no_rows_give_an_empty_mask() -> None:
         ("big >= 3 and big < 9", "3 <= big < 9"),
         ("big < 9 and wide > 1.5 and big > 3", "(3 < big < 9) and (wide > 1.5)"),
         ("big > 3 and big > 5", "(big > 3) and (big > 5)"),
+        ("big > 5 and big < 3", "(big > 5) and (big < 3)"),
+        ("doc['x'] > 1 and doc['x'] <= 1.5", '1 < doc["x"] <= 1.5'),
+        ("doc['x'] > 1 and doc['x'] < 'b'", '(doc["x"] > 1) and (doc["x"] < "b")'),
+        ("flag > false and flag < true", "(flag > false) and (flag < true)"),
     ],
 )
 def test_two_bounds_are_a_range(text: str, meaning: str) -> None:
