@@ -66,6 +66,10 @@ def check_json_index(kind: str, params: Mapping[str, Any]) -> None:
         InvalidParameter: with Milvus' text.
     """
     if "json_cast_type" not in params:
+        if kind == "NGRAM":
+            raise InvalidParameter(
+                "JSON field with ngram index must specify json_cast_type"
+            )
         problem = MissingParameter(
             "json index must specify cast type", missing="json_cast_type"
         )

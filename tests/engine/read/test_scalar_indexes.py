@@ -287,7 +287,11 @@ def test_what_no_layout_serves_is_scanned(database: Database) -> None:
     things.add_field(floats)
     things.create_index("real", index_type="INVERTED")
     things.create_index("info", params={"json_cast_type": "json"})
+    too_long = {"min_gram": "1000", "max_gram": "1000000000"}
+    things.create_index("name", index_type="NGRAM", params=too_long)
     things.optimize()
+    assert state_of(things, "name")[0] == "Finished"
+    assert things.query(ASKED)["id"].to_pylist() == [77]
     assert state_of(things, "real")[0] == state_of(things, "info")[0] == "Finished"
     assert things.query("real > 1").num_rows == 0
     assert things.count('info["x"] < 10') == 10

@@ -187,8 +187,9 @@ def _run_build(
         description, files = built(store, job, segment, (progress, is_cancelled))
     finally:
         segment.close()
-    store.sync_folder(folder)
-    store.sync_folder(f"{collection_folder(job.collection_id)}/indexes")
+    if files:
+        store.sync_folder(folder)
+        store.sync_folder(f"{collection_folder(job.collection_id)}/indexes")
     stamps = {short: stamp.to_json() for short, stamp in files.items()}
     return {"description": description, "files": stamps}
 

@@ -90,8 +90,8 @@ class JsonIndex:
         if lookup is None or not isinstance(condition, p.Regex):
             return lookup
         find, field_id = lookup.answer, condition.operand.field_id
-        return replace(
-            lookup, answer=lambda source: as_of_regex(find(source), source, field_id)
+        return lookup._replace(
+            answer=lambda source: as_of_regex(find(source), source, field_id)
         )
 
     def _is_here(self, operand: object) -> bool:

@@ -16,7 +16,7 @@ from elanus.errors import CorruptionError
 from elanus.index.scalar.base import Built, Parts, ScalarBuild, ScalarIndex
 from elanus.index.scalar.elements import ElementIndex, element_parts
 from elanus.index.scalar.json_path import Cast, JsonIndex, cast_of, json_parts
-from elanus.index.scalar.ngrams import NgramIndex, ngram_parts
+from elanus.index.scalar.ngrams import NgramIndex, lengths_of, ngram_parts
 from elanus.index.scalar.rtree import RTree, rtree_parts
 from elanus.index.scalar.values import ValueIndex, value_parts
 from elanus.schema.types import DataType
@@ -88,7 +88,7 @@ def _build(request: ScalarBuild) -> tuple[Built, dict[str, Any]]:
     dtype = request.field.dtype
     is_json = dtype is DataType.JSON
     if request.kind == _NGRAM:
-        lengths = (int(request.params["min_gram"]), int(request.params["max_gram"]))
+        lengths = lengths_of(request.params)
         parts = ngram_parts(request, lengths, is_json=is_json)
         return _or_nothing("ngrams", parts), {"lengths": list(lengths)}
     if is_json:

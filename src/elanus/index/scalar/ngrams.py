@@ -1,6 +1,7 @@
 """Which rows hold each run of bytes: candidates for patterns with a literal in them.
 
-Runs of ``min_gram`` to ``max_gram`` bytes of UTF-8 are told apart by 32 bits of a hash.
+Runs of ``min_gram`` to ``max_gram`` bytes of UTF-8, of three lengths at most, are told
+apart by 32 bits of a hash.
 Every row that matches a pattern holds all runs of its literals, so the rows that hold
 them are candidates, and the pattern is evaluated on these alone. A run in more than a
 quarter of the rows is noted without its rows.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import inf
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,10 @@ _PASS_BYTES: Final = 32 << 20
 
 _MOST_BYTES: Final = 512 << 20
 """Of text in a segment times lengths of runs; of more, nothing is built."""
+
+_MOST_LENGTHS: Final = 3
+_LONGEST: Final = 32
+"""A longer run would be in hardly any pattern; nothing is built of such."""
 
 _COMMON_SHARE: Final = 4
 _FEW_CANDIDATES: Final = 64
@@ -201,10 +206,21 @@ def _hashed(content: npt.NDArray[np.uint8], length: int) -> npt.NDArray[np.uint3
 # --- building --------------------------------------------------------------------
 
 
+def lengths_of(params: Mapping[str, Any]) -> tuple[int, int]:
+    """The shortest and the longest runs that are kept, by what was asked for.
+
+    Longer ones than these would be found by the runs in them.
+    """
+    shortest, longest = int(params["min_gram"]), int(params["max_gram"])
+    return shortest, min(longest, shortest + _MOST_LENGTHS - 1)
+
+
 def ngram_parts(
     request: ScalarBuild, lengths: tuple[int, int], *, is_json: bool
 ) -> dict[str, pa.Array] | None:
-    """The parts of the index; ``None`` where there is too much text."""
+    """The parts of the index; ``None`` for too much text, or for runs too long."""
+    if lengths[0] > _LONGEST:
+        return None
     strings = _at_path(request) if is_json else request.column
     n_rows = len(strings)
     spans = lengths[1] - lengths[0] + 1
