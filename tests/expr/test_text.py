@@ -264,3 +264,23 @@ def test_an_unknown_field_is_named() -> None:
     assert str(caught.value) == (
         "cannot parse expression: x == 1: field x not exist: invalid parameter"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (f"word like '{'_' * 100_000}'", "like pattern is too large, got 100000"),
+        (f"word like '_{'a' * 1_000_000}%'", "like pattern is too large"),
+        (f"word =~ '{'a' * 1_000_000}'", "pattern too large"),
+        (f"word =~ '{'(' * 5_000}a{')' * 5_000}'", "expression nests too deeply"),
+    ],
+    ids=["wildcards", "like", "regex", "groups"],
+)
+def test_patterns_too_large_are_refused_before_any_row_is_read(
+    text: str, complaint: str
+) -> None:
+    """What the library would not compile is our error, not its own."""
+    with pytest.raises(QueryPlanError, match=complaint):
+        compile_filter(text, SCHEMA)
+    compile_filter(f"word like '%{'a_' * 5_000}'", SCHEMA)
+    compile_filter(f"word =~ '{'(' * 900}a{')' * 900}'", SCHEMA)

@@ -12,7 +12,7 @@ from elanus.expr.constants import (
     proto_text,
     type_of,
 )
-from elanus.expr.like import literal_of, validate_regex
+from elanus.expr.like import literal_of, validate_like, validate_regex
 from elanus.expr.refusal import Refusal
 from elanus.expr.scope import (
     OPERANDS,
@@ -280,6 +280,7 @@ def bind_match(
         literal = literal_of(right.value)
         if literal is not None:
             return p.Compare(left, "==", literal)
+        validate_like(right.value)
         return p.Like(left, right.value)
     validate_regex(right.value)
     condition = p.Regex(left, right.value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -51,8 +52,11 @@ def validate_regex(pattern: str) -> None:
     Raises:
         Refusal: it does not; the message holds its reason.
     """
+    if _depth_of(pattern) > _MOST_DEPTH:
+        reason = f"expression nests too deeply: `{pattern}`"
+        raise Refusal(f"invalid regex pattern: error parsing regexp: {reason}")
     try:
-        matches_regex(pa.array([""], pa.large_string()), pattern)
+        matches_regex(_NOTHING, pattern)
     except pa.ArrowInvalid as error:
         told = str(error).removeprefix("Invalid regular expression: ")
         reason, _, part = told.partition(": ")
@@ -64,7 +68,35 @@ def validate_regex(pattern: str) -> None:
         ) from None
 
 
-_GO_REASONS = {
+def validate_like(pattern: str) -> None:
+    """Check that a LIKE pattern is of a size that can be asked for.
+
+    Raises:
+        Refusal: it has tens of thousands of wildcards.
+    """
+    if len(pattern) <= _SURELY_FITS:
+        return
+    try:
+        matches_like(_NOTHING, pattern)
+    except pa.ArrowInvalid:
+        raise Refusal(
+            f"like pattern is too large, got {len(pattern)} characters"
+        ) from None
+
+
+def _depth_of(pattern: str) -> int:
+    """How deep groups stand in one another; escaped parentheses count as well."""
+    depth = deepest = 0
+    for parenthesis in re.findall(r"[()]", pattern):
+        depth += 1 if parenthesis == "(" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+_NOTHING: Final = pa.array([""], pa.large_string())
+_SURELY_FITS: Final = 1_000
+_MOST_DEPTH: Final = 1_000  # of Go's library, too
+_GO_REASONS: Final = {
     "missing )": "missing closing )",
     "missing ]": "missing closing ]",
     "trailing \\": "trailing backslash at end of expression",
