@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from elanus.errors import InternalError
+from elanus.errors import InternalError, QueryPlanError
 from elanus.expr.bind import compile_filter
 from elanus.expr.evaluate import evaluate
 from elanus.expr.prune import may_match
@@ -281,3 +281,19 @@ def test_no_rows_give_an_empty_mask() -> None:
 def test_two_bounds_are_a_range(text: str, meaning: str) -> None:
     """A lower and an upper bound of one column are looked up at once."""
     assert str(compile_filter(text, SCHEMA)) == meaning
+
+
+def test_a_filter_is_bound_once_for_each_schema() -> None:
+    """The same text means other fields elsewhere, and another time in another zone."""
+    schema = schema_of(["id Int64 primary", "small VarChar", "when Timestamptz"])
+    assert compile_filter("id > 1", SCHEMA) is compile_filter("id > 1", SCHEMA)
+    with pytest.raises(QueryPlanError):
+        compile_filter("small > 1", schema)
+    assert compile_filter("small > 1", SCHEMA)
+    with pytest.raises(QueryPlanError):
+        compile_filter("small > 1", schema)
+    noon = "when == ISO '2025-01-01 12:00:00'"
+    here, there = (compile_filter(noon, schema, zone=z) for z in ("UTC", "Asia/Tokyo"))
+    assert here != there
+    one, two = (compile_filter("id > {x}", SCHEMA, {"x": x}) for x in (1, 2))
+    assert one != two

@@ -7,6 +7,7 @@ have files of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from elanus.errors import QueryPlanError
@@ -30,7 +31,7 @@ from elanus.expr.bind_text import bind_text, text_function
 from elanus.expr.bind_times import bind_moment, bind_time_comparison, time_column
 from elanus.expr.combine import all_of, any_of, negation
 from elanus.expr.constants import fold_arithmetic
-from elanus.expr.parser import parse
+from elanus.expr.parser import CACHED_CHARACTERS, parse
 from elanus.expr.refusal import Refusal
 from elanus.expr.scope import (
     NO_CONDITIONS,
@@ -65,10 +66,38 @@ def compile_filter(
         QueryPlanError: the text does not parse, names an unknown field, or compares
             what cannot be compared; the message says which.
     """
+    if params or len(text) > CACHED_CHARACTERS:
+        return _compile(text, schema, params or {}, zone)
+    return _compile_cached(text, _Same(schema), zone)
+
+
+class _Same:
+    """A schema by identity, which is quicker to compare and to hash than its fields."""
+
+    __slots__ = ("schema",)
+
+    def __init__(self, schema: CollectionSchema) -> None:
+        self.schema = schema
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.schema is self.schema
+
+    def __hash__(self) -> int:
+        return id(self.schema)
+
+
+@lru_cache(maxsize=512)
+def _compile_cached(text: str, same: _Same, zone: str) -> p.Predicate:
+    return _compile(text, same.schema, {}, zone)
+
+
+def _compile(
+    text: str, schema: CollectionSchema, params: Mapping[str, Any], zone: str
+) -> p.Predicate:
     primary_id = schema.primary.id
     if not text or text.isspace():
         return p.Predicate(p.Always(True), primary_id)
-    scope = Scope(text, schema, params or {}, zone)
+    scope = Scope(text, schema, params, zone)
     try:
         condition, factor = _whole(scope, bind(scope, parse(text)))
     except Refusal as refusal:

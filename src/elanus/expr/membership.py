@@ -23,6 +23,7 @@ _FEW_MEMBERS = 4
 _FEW_STRINGS = 2
 _TABLE_FLAGS = 1 << 20
 """Widest table of flags: one byte each."""
+_KEPT_FLAGS = 1 << 16
 
 
 class Members:
@@ -30,6 +31,7 @@ class Members:
 
     def __init__(self, values: Sequence[Any]) -> None:
         self.values = values
+        self._table: npt.NDArray[np.bool_] | None = None
 
     @cached_property
     def strings(self) -> pa.Array:
@@ -52,14 +54,20 @@ class Members:
         """Whether integers are so near each other that a table decides."""
         return self.table is not None
 
-    @cached_property
     def table(self) -> npt.NDArray[np.bool_] | None:
-        """Flags of the integers from one below the least to one above the greatest."""
+        """Flags of the integers from one below the least to one above the greatest.
+
+        A large one is made anew each time, since predicates may be kept for long.
+        """
+        if self._table is not None:
+            return self._table
         span = int(self.integers.max()) - self.least + 3
         if span > _TABLE_FLAGS:
             return None
         flags = np.zeros(span, np.bool_)
         flags[self.integers - self.least + 1] = True
+        if span <= _KEPT_FLAGS:
+            self._table = flags
         return flags
 
     @cached_property
@@ -128,7 +136,7 @@ def _each(values: npt.NDArray[Any], members: Sequence[Any]) -> Bools:
 def _integers_among(values: npt.NDArray[Any], members: Members) -> Bools:
     if len(members.values) <= _FEW_MEMBERS:
         return _each(values, members.values)
-    table = members.table
+    table = members.table()
     if table is not None:
         # The difference may wrap round, but never into the table: it is one-to-one.
         places = np.subtract(values, np.int64(members.least), dtype=np.int64)

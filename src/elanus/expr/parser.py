@@ -37,7 +37,8 @@ from elanus.schema.limits import EXPRESSION_DEPTH
 _LEVELS_AT_ONCE: Final = 100
 _FRAMES_OF_DEEPEST: Final = 12_000
 
-_CACHED_CHARACTERS: Final = 2_000
+CACHED_CHARACTERS: Final = 2_000
+"""Longest text of which a tree, or a predicate, is kept."""
 
 _OR, _AND, _NOT_OPERAND = 1, 2, 3
 _RELATIONAL, _RANGE = 7, 8
@@ -76,7 +77,7 @@ def parse(text: str) -> Tree:
     Raises:
         Refusal: the text is not an expression, or nests too deep.
     """
-    if len(text) <= _CACHED_CHARACTERS:
+    if len(text) <= CACHED_CHARACTERS:
         return _parse_cached(text)
     return _parse(text)
 
