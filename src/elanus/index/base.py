@@ -19,6 +19,7 @@ from elanus.distance.kernels import VectorBlock
 from elanus.distance.metrics import Floats, Metric
 from elanus.distance.topk import Offsets, TopK
 from elanus.errors import Cancelled
+from elanus.index.curve import Curve
 from elanus.schema.sparse import SparseRows
 from elanus.schema.vectors import Matrix, VectorRows
 
@@ -73,30 +74,42 @@ class SearchParams:
         effort: ``ef`` of HNSW or ``nprobe`` of IVF; a floor, never lowered. 0 when it
             was not given: then what the build measured to be enough.
         level: AUTOINDEX' wish for more, 1 to 10: multiplies the measured effort.
+        recall_target: share of the true rows to be found, in place of an effort; 0 when
+            it was not given, 1.0 for an exact search.
     """
 
     effort: int = 0
     level: int = 1
+    recall_target: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Efforts found at build time to reach the recall target at 10 rows.
+    """What was found at build time to be enough.
 
     Attributes:
-        efforts: (share of rows allowed, effort), shares falling. A share that no effort
-            tried could serve is left out, and so are all smaller ones.
+        efforts: of indexes without a curve, which older versions built: (share of rows
+            allowed, effort) for the usual recall at 10 rows, shares falling. A share
+            that no effort tried could serve is left out, and so are all smaller ones.
         candidates: (share of rows allowed, rows that the sketch must name), in the same
             order; left out where no number tried was enough.
+        curve: efforts by recall and by how many rows are wanted; ``None`` where nothing
+            was measured.
     """
 
     efforts: tuple[tuple[float, int], ...] = ()
     candidates: tuple[tuple[float, int], ...] = ()
+    curve: Curve | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Calibration:
         """From plain JSON values."""
-        return cls(_pairs(data["efforts"]), _pairs(data["candidates"]))
+        curve = data.get("curve")
+        return cls(
+            _pairs(data["efforts"]),
+            _pairs(data["candidates"]),
+            None if curve is None else Curve.from_dict(curve),
+        )
 
 
 def _pairs(values: Iterable[tuple[float, int]]) -> tuple[tuple[float, int], ...]:

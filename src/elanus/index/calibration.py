@@ -1,78 +1,229 @@
-"""How hard a filtered search must try: measured on the index itself, when it is built.
+"""How hard a search must try: measured on the index itself, when it is built.
 
-Random masks of several densities are searched with rising effort until the recall
-target is met against an exact scan of a sample of queries. The queries are mixtures of
-two rows: rows themselves would be found too easily, since a graph links each row to its
-own neighbours.
+The questions are rows held out of the index, which are of the same kind as what will be
+asked, and mixtures of two rows, which are not quite. A graph would find its own rows
+too easily, since it links each to its neighbours: so no link leads to those rows any
+more. Graphs are walked with rising effort until every target is met, or the work
+allowed is done. Of lists it is enough to know where the true neighbours lie.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from elanus.distance.binary import BinaryBlock
 from elanus.distance.kernels import VectorBlock, nearest_candidates, normalised
-from elanus.distance.metrics import Floats, Metric
+from elanus.distance.metrics import Floats
+from elanus.distance.native import use_one_thread
 from elanus.distance.topk import NO_ROW, Offsets, TopK
 from elanus.index.base import Allowed, Calibration, VectorIndex
+from elanus.index.costs import row_ns, walk_ns
+from elanus.index.curve import TARGETS, USUAL_TARGET, Curve
 from elanus.schema.vectors import as_floats
 
-TARGET_RECALL = 0.995
 CALIBRATED_LIMIT = 10
-SHARES = (0.9, 0.5, 0.3, 0.1, 0.03)
-_QUERIES = 64
-_CHUNK_ROWS = 16_384
+DEPTHS = (3, 10, 30, 100, 300)
+_HELD_OUT = 128
+_MIXED = 64
 _LARGEST_MIX = 0.5
-_EFFORTS = (8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+# What is unlike the rows may be missed so many times as often.
+_MIXED_MISSES = 2.0
+_ROWS_PER_DEPTH = 16  # of an index, for each row of the deepest measurement
+_EFFORTS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536)
+_DEEPEST_EFFORTS = (2048, 3072, 4096)
+# All walks together may take this share of the effort that built the graph, which is
+# efConstruction for every row: bounded for large graphs, enough for small ones.
+_WORK_SHARE = 0.1
+_WORK = (100_000, 8_000_000)
 _CANDIDATES = (32, 48, 64, 96, 112, 128, 160, 192, 256, 384, 512, 768, 1024, 2048, 4096)
-# Rows a lossy index names per row wanted; the surplus is measured and dropped.
+_SKETCH_SHARES = (0.9, 0.5, 0.1)
+# Rows that lists of lossy codes name for each row wanted, to be measured.
+_NAMES = (1, 2, 4, 8, 16, 32, 64)
+_NAMED_ENOUGH = 0.9995
+LEAST_NAMED = 10  # rows wanted; to be named for fewer costs little
 _LOSSY_CANDIDATES = 4
 _CANDIDATES_BY_KIND = {"IVF_RABITQ": 16, "SCANN": 16}
-_SKETCH_SHARES = (0.9, 0.5, 0.1)
-# A walk with ef beyond this share of the rows takes longer than a scan of the sketch.
-_ROWS_PER_EFFORT = 256
-# What a step of a graph costs, in those of HNSW; and walks that are tried in any case.
-_WALK_COSTS = {"SYMPHONYQG": 0.25}
-_LEAST_TRIED = {"SYMPHONYQG": 1024}
 
-Search = Callable[[int, Allowed], TopK]
+Found = npt.NDArray[np.bool_]
+Passed = dict[tuple[int, float], int]
 
 
-def calibrate(index: VectorIndex, block: VectorBlock, seed: int) -> Calibration:
-    """Find the efforts of an index over ``block``.
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """Questions with their true answers.
+
+    Attributes:
+        queries: as the index takes them; the rows held out come first.
+        held: which rows these are, ascending; they are no answers.
+        truth: the nearest other rows, as many as the deepest measurement looks at.
+    """
+
+    queries: Any
+    held: Offsets
+    truth: TopK
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """Depths that the truth reaches."""
+        return tuple(depth for depth in DEPTHS if depth <= self.truth.k)
+
+    def passes(self, found: Found, target: float) -> bool:
+        """Whether enough was found of either kind of question, (nq, depth)."""
+        count = len(self.held)
+        lenient = 1.0 - _MIXED_MISSES * (1.0 - target)
+        held, mixed = found[:count].mean(), found[count:].mean()
+        return bool(held >= target and mixed >= lenient)
+
+
+def calibrate_graph(
+    index: VectorIndex,
+    block: VectorBlock,
+    seed: int,
+    hold_out: Callable[[Offsets], None],
+) -> Calibration:
+    """Find the efforts of a graph over ``block``.
 
     Args:
-        index: complete, with its sketch if it has one.
+        index: complete, with its sketch if it has one. It lacks links afterwards.
         block: the rows as the index compares them (unit length for COSINE).
-        seed: of queries and masks.
+        seed: of the queries.
+        hold_out: takes out every link that leads to these rows.
     """
+    use_one_thread()  # again it changes nothing: walks keep the threads of the build
     rng = np.random.default_rng(seed)
-    queries = _sample_queries(block, rng)
-    distances = _rough_distances(queries, block)
-    efforts: list[tuple[float, int]] = []
-    tried = _efforts(index)
-
-    def walk(effort: int, allowed: Allowed) -> TopK:
-        if not index.is_lossy:
-            return index.search(queries, CALIBRATED_LIMIT, effort, allowed)
-        named = lossy_candidates(index, queries, CALIBRATED_LIMIT, effort, allowed)
-        return nearest_candidates(queries, block, named, CALIBRATED_LIMIT)
-
-    for share in SHARES:
-        allowed, truth = _masked(distances, share, rng)
-        target = TARGET_RECALL
-        if index.is_lossy:
-            # Codes have a ceiling of their own; more effort does not lift it.
-            hardest = index.full_effort if index.visits_lists else _EFFORTS[-1]
-            target *= recall(walk(hardest, allowed).offsets, truth)
-        enough = _smallest(tried, walk, (allowed, truth), target)
-        if enough is None:
+    exam = _exam(block, rng)
+    candidates = _candidates(index, block, rng)
+    hold_out(exam.held)
+    passed: Passed = {}
+    built = _WORK_SHARE * block.rows * index.meta.resolved["efConstruction"]
+    work = min(max(built, _WORK[0]), _WORK[1])
+    for effort in _useful_efforts(block):
+        work -= effort * len(exam.queries)
+        if work < 0 or len(passed) == len(exam.depths) * len(TARGETS):
             break
-        tried = [e for e in tried if e >= enough]
-        efforts.append((share, enough))
-    return Calibration(tuple(efforts), _candidates(index, block, queries, distances))
+        walked = _walked(index, block, exam, effort)
+        for depth in exam.depths:
+            if depth <= effort:
+                _note(passed, exam, depth, effort, _hits(walked, exam.truth, depth))
+    return Calibration(candidates=candidates, curve=_curve(exam, passed))
+
+
+def _walked(index: VectorIndex, block: VectorBlock, exam: Exam, effort: int) -> TopK:
+    """The nearest rows that a walk finds."""
+    deepest = min(effort, exam.truth.k)
+    if not index.is_lossy:
+        return index.search(exam.queries, deepest, effort, None)
+    named = index.search(exam.queries, effort, effort, None)
+    return nearest_candidates(exam.queries, block, named, deepest)
+
+
+def _hits(found: TopK, truth: TopK, depth: int) -> Found:
+    """Which of the rows found are as near as the last of the true ones."""
+    last = truth.distances[:, depth - 1 : depth]
+    rounding = 1e-6 * np.abs(last)
+    hits: Found = found.distances[:, :depth] <= last + rounding
+    return hits
+
+
+def _note(passed: Passed, exam: Exam, depth: int, effort: int, found: Found) -> None:
+    """Write down which targets an effort meets for the first time."""
+    for target in TARGETS:
+        if (depth, target) not in passed and exam.passes(found, target):
+            passed[depth, target] = effort
+
+
+def _useful_efforts(block: VectorBlock) -> list[int]:
+    """Efforts worth trying, rising: with more, to measure every row is quicker."""
+    most = block.rows * row_ns(block.dim) / walk_ns(block.dim)
+    return [e for e in (*_EFFORTS, *_DEEPEST_EFFORTS) if e <= max(most, _EFFORTS[0])]
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """What a calibration asks of inverted lists.
+
+    Attributes:
+        of_rows: (rows,) the list of each row.
+        nearest: for queries, all lists in the order they would be read, (nq, nlist).
+        named: of lossy codes, for queries and a count, the rows that look nearest.
+    """
+
+    of_rows: Offsets
+    nearest: Callable[[Any], Offsets]
+    named: Callable[[Any, int], Offsets] | None = None
+
+
+def calibrate_lists(
+    block: VectorBlock | BinaryBlock, lists: Lists, seed: int
+) -> Calibration:
+    """Find how many lists must be read.
+
+    Args:
+        block: the rows as the index compares them (unit length for COSINE).
+        seed: of the queries.
+    """
+    use_one_thread()
+    exam = _exam(block, np.random.default_rng(seed))
+    order = lists.nearest(exam.queries)
+    nlist = order.shape[1]
+    place = np.empty(order.shape, np.int64)
+    np.put_along_axis(place, order, np.arange(nlist)[None, :], axis=1)
+    places = np.take_along_axis(place, lists.of_rows[exam.truth.offsets], axis=1)
+    names, ranks = 1, None
+    if lists.named is not None:
+        names, ranks = _named(exam, lists.named)
+    passed: Passed = {}
+    for depth in exam.depths:
+        at = places[:, :depth]
+        if ranks is not None:
+            is_named = ranks[:, :depth] < names * max(depth, LEAST_NAMED)
+            at = np.where(is_named, at, nlist)
+        for target in TARGETS:
+            enough = _lists_enough(exam, at, nlist, target)
+            if enough <= nlist:
+                passed[depth, target] = enough
+    return Calibration(curve=_curve(exam, passed, names))
+
+
+def _lists_enough(exam: Exam, places: Offsets, nlist: int, target: float) -> int:
+    """The least number of lists that meets a target; more than all if none does."""
+    low, high = 1, nlist + 1
+    while low < high:
+        middle = (low + high) // 2
+        if exam.passes(places < middle, target):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _named(
+    exam: Exam, named: Callable[[Any, int], Offsets]
+) -> tuple[int, npt.NDArray[np.int64]]:
+    """Rows to be named for each row wanted, and which place each true row comes at.
+
+    Rows held out are named as well, and stand in the way as others would.
+    """
+    count = max(_NAMES[-1] * LEAST_NAMED, 4 * exam.truth.k)
+    places = np.full(exam.truth.offsets.shape, np.iinfo(np.int64).max)
+    found = named(exam.queries, count)
+    for query, (true, offsets) in enumerate(
+        zip(exam.truth.offsets, found, strict=True)
+    ):
+        order = np.argsort(offsets)
+        at = np.searchsorted(offsets, true, sorter=order).clip(max=len(offsets) - 1)
+        is_there = offsets[order[at]] == true
+        places[query, is_there] = order[at][is_there]
+    shallow = places[:, :LEAST_NAMED]
+    for names in _NAMES:
+        if (shallow < names * LEAST_NAMED).mean() >= _NAMED_ENOUGH:
+            return names, places
+    return _NAMES[-1], places
 
 
 def lossy_candidates(
@@ -90,88 +241,59 @@ def lossy_candidates(
 
 
 def _candidates(
-    index: VectorIndex, block: VectorBlock, queries: Floats, distances: Floats
+    index: VectorIndex, block: VectorBlock, rng: np.random.Generator
 ) -> tuple[tuple[float, int], ...]:
     """Candidates that the sketch must name, by share of rows allowed."""
     sketch = index.sketch
     if sketch is None:
         return ()
-    rng = np.random.default_rng(len(queries))
-
-    def scan(count: int, allowed: Allowed) -> TopK:
-        named = sketch.candidates(queries, count, allowed)
-        return nearest_candidates(queries, block, named, CALIBRATED_LIMIT)
-
+    queries = _mixed(block, rng)
     found: list[tuple[float, int]] = []
     for share in _SKETCH_SHARES:
-        allowed, truth = _masked(distances, share, rng)
-        enough = _smallest(_CANDIDATES, scan, (allowed, truth), TARGET_RECALL)
-        if enough is not None:
-            found.append((share, enough))
+        allowed = Allowed(np.less(rng.random(block.rows), share))
+        k = min(CALIBRATED_LIMIT, allowed.count)
+        truth = block.nearest_at(queries, allowed.offsets, k).offsets
+        for count in _CANDIDATES:
+            named = sketch.candidates(queries, count, allowed)
+            best = nearest_candidates(queries, block, named, CALIBRATED_LIMIT)
+            if recall(best.offsets, truth) >= USUAL_TARGET:
+                found.append((share, count))
+                break
     return tuple(found)
 
 
-def _efforts(index: VectorIndex) -> list[int]:
-    """Efforts worth trying, rising."""
-    full = index.full_effort
-    if index.visits_lists:
-        return [effort for effort in _EFFORTS if effort < full] + [full]
-    rows_per_effort = _ROWS_PER_EFFORT * walk_cost(index.meta.kind)
-    least = _LEAST_TRIED.get(index.meta.kind, _EFFORTS[0])
-    useful = max(least, index.meta.rows / rows_per_effort)
-    return [effort for effort in _EFFORTS if effort <= useful]
+def _curve(exam: Exam, passed: Passed, names: int = 1) -> Curve:
+    efforts = tuple(
+        tuple(passed.get((depth, target), 0) for target in TARGETS)
+        for depth in exam.depths
+    )
+    return Curve(exam.depths, TARGETS, efforts, names)
 
 
-def walk_cost(kind: str) -> float:
-    """What a unit of effort costs in a kind of index, in those of HNSW."""
-    return _WALK_COSTS.get(kind, 1.0)
+def _exam(block: VectorBlock | BinaryBlock, rng: np.random.Generator) -> Exam:
+    count = min(_HELD_OUT, block.rows // 4)
+    held = np.sort(rng.choice(block.rows, count, replace=False))
+    if isinstance(block, BinaryBlock):
+        asked: Any = block.vectors[held]
+    else:
+        asked = block.compared(held)
+    queries = np.ascontiguousarray(np.concatenate((asked, _mixed(block, rng))))
+    others = np.delete(np.arange(block.rows, dtype=np.int64), held)
+    deepest = max(d for d in DEPTHS if d * _ROWS_PER_DEPTH <= block.rows or d == 3)
+    return Exam(queries, held, block.nearest_at(queries, others, deepest))
 
 
-def _sample_queries(block: VectorBlock, rng: np.random.Generator) -> Floats:
-    """Mixtures of two random rows, (nq, dim) float32, C."""
-    first = as_floats(block.vectors[rng.integers(0, block.rows, _QUERIES)])
-    second = as_floats(block.vectors[rng.integers(0, block.rows, _QUERIES)])
-    mix = rng.uniform(0.0, _LARGEST_MIX, (_QUERIES, 1)).astype(np.float32)
-    queries = first * (1 - mix) + second * mix
+def _mixed(block: VectorBlock | BinaryBlock, rng: np.random.Generator) -> Any:
+    """Mixtures of two random rows, as queries, more of the one than of the other."""
+    first = block.vectors[rng.integers(0, block.rows, _MIXED)]
+    second = block.vectors[rng.integers(0, block.rows, _MIXED)]
+    mix = rng.uniform(0.0, _LARGEST_MIX, (_MIXED, 1)).astype(np.float32)
+    if isinstance(block, BinaryBlock):
+        is_second = rng.random((_MIXED, 8 * first.shape[1])) < mix
+        taken = np.packbits(is_second, axis=1)
+        return (first & ~taken) | (second & taken)
+    queries = as_floats(first) * (1 - mix) + as_floats(second) * mix
     return normalised(queries) if block.metric.row.normalises else queries
-
-
-def _rough_distances(queries: Floats, block: VectorBlock) -> Floats:
-    """Distances to all rows by matrix products, (nq, rows) float32."""
-    distances = np.empty((len(queries), block.rows), np.float32)
-    for start in range(0, block.rows, _CHUNK_ROWS):
-        rows = block.compared(slice(start, start + _CHUNK_ROWS))
-        products: Floats = queries @ rows.T
-        if block.metric is Metric.L2:
-            squares: Floats = np.einsum("ij,ij->i", rows, rows)
-            products = 2 * products - squares
-        distances[:, start : start + _CHUNK_ROWS] = -products
-    return distances
-
-
-def _masked(
-    distances: Floats, share: float, rng: np.random.Generator
-) -> tuple[Allowed, Offsets]:
-    """A random mask, and the nearest rows that it allows, (nq, k)."""
-    mask = np.less(rng.random(distances.shape[1]), share)
-    allowed = Allowed(mask)
-    k = min(CALIBRATED_LIMIT, allowed.count)
-    near = np.argpartition(distances[:, allowed.mask], k - 1, axis=1)[:, :k]
-    return allowed, allowed.offsets[near]
-
-
-def _smallest(
-    efforts: Sequence[int],
-    search: Search,
-    masked: tuple[Allowed, Offsets],
-    target: float,
-) -> int | None:
-    """The first effort whose recall meets the target."""
-    allowed, truth = masked
-    for effort in efforts:
-        if recall(search(effort, allowed).offsets, truth) >= target:
-            return effort
-    return None
 
 
 def recall(found: Offsets, truth: npt.NDArray[np.int64]) -> float:

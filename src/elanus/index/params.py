@@ -7,9 +7,10 @@ names are let through, as Milvus does.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from elanus.errors import InvalidParameter
@@ -78,6 +79,10 @@ ALGORITHMS = (
     "SINDI",
 )
 _SPARSE_KINDS = ("SPARSE_INVERTED_INDEX", "SPARSE_WAND")
+
+RECALL_TARGET = "recall_target"
+# What a recall target takes the place of.
+_EFFORT_NAMES = ("ef", "nprobe", "efSearch", "level")
 
 FACTORY_NAME = "faiss_index_name"
 # As faiss calls them; whichever the index has, the other changes nothing.
@@ -252,12 +257,19 @@ def parse_search_params(
 
     Args:
         kind: the kind's name; AUTOINDEX also takes ``level`` 1 to 10.
-        given: JSON values by name.
+        given: JSON values by name; any kind takes ``recall_target`` instead of an
+            effort, those that are exact need neither.
         limit: rows wanted, offset included.
 
     Raises:
         SearchParameterError: with Milvus' text; correct the parameter it names.
+        InvalidParameter: the recall target is none, or stands beside an effort.
     """
+    if given.get(RECALL_TARGET) is not None:
+        target = _recall_target(given)
+        rest = {k: v for k, v in given.items() if k != RECALL_TARGET}
+        checked = parse_search_params(kind, rest, limit)
+        return replace(checked, recall_target=target)
     parameter = EFFORT_PARAMETERS[kind]
     for refining in REFINING_PARAMETERS.get(kind, ()):
         if refining.name in given:
@@ -278,6 +290,30 @@ def parse_search_params(
     if parameter is EF and value < limit:
         raise SearchParameterError(f"ef({value}) should be larger than k({limit})")
     return SearchParams(value)
+
+
+def _recall_target(given: Mapping[str, Any]) -> float:
+    value = given[RECALL_TARGET]
+    beside = [name for name in _EFFORT_NAMES if name in given]
+    if beside:
+        raise InvalidParameter(
+            f"{RECALL_TARGET} takes the place of {beside[0]}: give one of the two"
+        )
+    try:
+        is_text = isinstance(value, str)
+        target = float(value) if is_text or _is_number(value) else math.nan
+    except ValueError:
+        target = math.nan
+    if not 0.0 < target <= 1.0:
+        raise InvalidParameter(
+            f"{RECALL_TARGET} [{value}] is invalid, it should be a number in range "
+            f"(0, 1]"
+        )
+    return target
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _factory_effort(given: Mapping[str, Any]) -> int:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,9 @@ from elanus.distance.kernels import (
 from elanus.distance.metrics import Floats
 from elanus.distance.topk import Offsets, TopK
 from elanus.index.base import Allowed, SearchParams, VectorIndex
-from elanus.index.calibration import lossy_candidates, walk_cost
+from elanus.index.calibration import lossy_candidates
+from elanus.index.curve import USUAL_TARGET
+from elanus.index.sieve import lies_deep, sieved
 from elanus.index.strategy import (
     SearchFacts,
     Strategy,
@@ -37,6 +40,7 @@ from elanus.index.strategy import (
     is_too_deep,
     raised_effort,
     unfiltered_strategy,
+    without_index,
 )
 from elanus.schema.vectors import VectorRows
 
@@ -49,6 +53,7 @@ _MORE_CANDIDATES = 4
 RowSource = Callable[[], Block]
 _ASKED_NOTHING = SearchParams()
 _TOO_DEEP = Strategy(StrategyKind.EXACT, 0, "the walk would take longer")
+_TOO_FEW = Strategy(StrategyKind.EXACT, 0, "the index found too few")
 _NO_INDEX = Strategy(StrategyKind.EXACT, 0, "no index")
 _EXACT_INDEX = Strategy(StrategyKind.INDEX, 0, "the index is exact")
 
@@ -143,71 +148,126 @@ def _search(
         return TopK.empty(len(queries), limit), Strategy(
             StrategyKind.EXACT, 0, "no rows"
         )
-    if allowed is None:
-        effort = _usual_effort(index, wanted, params)
-        strategy = unfiltered_strategy(
-            effort, wanted, index.full_effort, index.visits_lists
-        )
-        holds_rows = not index.visits_lists and index.raw_rows is not None
-        if holds_rows and is_too_deep(strategy.effort, meta.rows, meta.dim):
-            strategy = _TOO_DEEP
-    else:
-        strategy = choose_strategy(_facts(index, allowed, wanted, params))
-    found = _run(vectors, ready, wanted, allowed, strategy)
+    asked = _Asked(ready, wanted, allowed, params)
+    strategy = _strategy(index, asked)
+    found = _run(vectors, asked, strategy)
     if found.fewest_rows() < wanted:
-        found = _filled(vectors, ready, found, allowed, strategy)
+        found = _filled(vectors, asked, found, strategy)
+    if allowed is not None and _may_be_deceived(index, strategy):
+        found = _undeceived(vectors, asked, found)
     if wanted < limit:
         found = found.resized(limit)
     return found, strategy
 
 
-def _usual_effort(index: VectorIndex, wanted: int, params: SearchParams) -> int:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A search of one segment.
+
+    Attributes:
+        queries: prepared.
+        wanted: rows per query, no more than are allowed.
+        allowed: rows that may be returned; ``None`` means all.
+    """
+
+    queries: Any
+    wanted: int
+    allowed: Allowed | None
+    params: SearchParams
+
+    def of(self, some: Offsets) -> _Asked:
+        """The same for some of the queries."""
+        return replace(self, queries=np.ascontiguousarray(self.queries[some]))
+
+
+def _strategy(index: VectorIndex, asked: _Asked) -> Strategy:
+    meta, params, wanted = index.meta, asked.params, asked.wanted
+    if asked.allowed is not None or params.recall_target:
+        return choose_strategy(_facts(index, asked))
+    curve = meta.calibration.curve
+    is_measured = curve is None or curve.effort(wanted, USUAL_TARGET) is not None
+    if not params.effort and not is_measured:
+        return choose_strategy(_facts(index, asked))
+    strategy = unfiltered_strategy(
+        _usual_effort(index, asked), wanted, index.full_effort, index.visits_lists
+    )
+    holds_rows = not index.visits_lists and index.raw_rows is not None
+    if holds_rows and is_too_deep(strategy.effort, meta.rows, meta.dim):
+        return _TOO_DEEP
+    return strategy
+
+
+def _usual_effort(index: VectorIndex, asked: _Asked) -> int:
     """The effort without a filter: what the user asked, else what was measured."""
+    params = asked.params
     if params.effort:
         return params.effort
-    measured = default_effort(index.meta.calibration, wanted, index.visits_lists)
+    measured = default_effort(index.meta.calibration, asked.wanted, index.visits_lists)
     return params.level * measured
 
 
-def _facts(
-    index: VectorIndex, allowed: Allowed, wanted: int, params: SearchParams
-) -> SearchFacts:
+def _facts(index: VectorIndex, asked: _Asked) -> SearchFacts:
     meta = index.meta
     return SearchFacts(
         rows=meta.rows,
-        allowed=allowed.count,
-        limit=wanted,
+        allowed=meta.rows if asked.allowed is None else asked.allowed.count,
+        limit=asked.wanted,
         dim=meta.dim,
-        effort=params.effort,
-        usual_effort=_usual_effort(index, wanted, params),
+        effort=asked.params.effort,
+        usual_effort=_usual_effort(index, asked),
         full_effort=index.full_effort,
         calibration=meta.calibration,
         has_sketch=index.sketch is not None,
         visits_lists=index.visits_lists,
-        walk=walk_cost(meta.kind),
+        is_lossy=index.is_lossy,
+        kind=meta.kind,
+        recall_target=asked.params.recall_target,
     )
 
 
-def _run(
-    vectors: SegmentVectors,
-    queries: Floats,
-    wanted: int,
-    allowed: Allowed | None,
-    strategy: Strategy,
-) -> TopK:
-    """Carry out a strategy; fewer than ``wanted`` rows may come back."""
-    index = vectors.index
+def _run(vectors: SegmentVectors, asked: _Asked, strategy: Strategy) -> TopK:
+    """Carry out a strategy; fewer rows than wanted may come back."""
+    index, allowed = vectors.index, asked.allowed
     assert index is not None
     if strategy.kind is StrategyKind.EXACT:
-        return _exact(vectors.block(), queries, wanted, allowed)
+        return _exact(vectors.block(), asked.queries, asked.wanted, allowed)
     if strategy.kind is StrategyKind.SKETCH:
+        if allowed is None:
+            allowed = Allowed(np.ones(index.meta.rows, np.bool_))
+        return _sketched(vectors, asked.queries, asked.wanted, allowed, strategy.effort)
+    queries, effort, names = asked.queries, strategy.effort, strategy.names
+    if strategy.depth:
         assert allowed is not None
-        return _sketched(vectors, queries, wanted, allowed, strategy.effort)
-    if not index.is_lossy:
-        return index.search(queries, wanted, strategy.effort, allowed)
-    named = lossy_candidates(index, queries, wanted, strategy.effort, allowed)
-    block = vectors.numbers()
-    return nearest_candidates(queries, block, named, wanted)
+        found = index.search(queries, names or strategy.depth, effort, None)
+        if not index.is_lossy:
+            return sieved(found, allowed, asked.wanted)
+        named = sieved(found, allowed, found.k)
+    elif not index.is_lossy:
+        return index.search(queries, asked.wanted, effort, allowed)
+    elif names:
+        named = index.search(queries, names, effort, allowed)
+    else:
+        named = lossy_candidates(index, queries, asked.wanted, effort, allowed)
+    return nearest_candidates(queries, vectors.numbers(), named, asked.wanted)
+
+
+def _may_be_deceived(index: VectorIndex, strategy: Strategy) -> bool:
+    """Whether too few lists may have been read for a filter that has a pattern."""
+    is_told = index.visits_lists and strategy.kind is StrategyKind.INDEX
+    return is_told and strategy.effort < index.full_effort
+
+
+def _undeceived(vectors: SegmentVectors, asked: _Asked, found: TopK) -> TopK:
+    """The same, searched exactly where a filter keeps only what lies far away."""
+    block, allowed = vectors.block(), asked.allowed
+    assert allowed is not None
+    share = allowed.count / allowed.rows
+    deep = np.flatnonzero(lies_deep(block, asked.queries, found, share))
+    if len(deep):
+        better = _exact(block, asked.of(deep).queries, found.k, allowed)
+        found.offsets[deep] = better.offsets
+        found.distances[deep] = better.distances
+    return found
 
 
 def _sketched(
@@ -282,34 +342,29 @@ def _margin(named: TopK, measured: TopK, query: int, wanted: int) -> float:
 
 
 def _filled(
-    vectors: SegmentVectors,
-    queries: Floats,
-    found: TopK,
-    allowed: Allowed | None,
-    strategy: Strategy,
+    vectors: SegmentVectors, asked: _Asked, found: TopK, strategy: Strategy
 ) -> TopK:
     """The same lists, those with empty places searched again until they are full."""
     assert vectors.index is not None
-    wanted = found.k
-    effort: int | None = strategy.effort
-    full_effort = vectors.index.full_effort
     while True:
         short = np.flatnonzero(found.offsets[:, -1] < 0)
         if not len(short):
             return found
-        again = np.ascontiguousarray(queries[short])
-        effort = (
-            raised_effort(effort, full_effort)
-            if effort is not None and allowed is None
-            else None
-        )
-        if effort is None:
-            better = _exact(vectors.block(), again, wanted, allowed)
-        else:
-            harder = Strategy(StrategyKind.INDEX, effort, strategy.reason)
-            better = _run(vectors, again, wanted, allowed, harder)
+        strategy = _harder(vectors.index, asked, strategy)
+        better = _run(vectors, asked.of(short), strategy)
         found.offsets[short] = better.offsets
         found.distances[short] = better.distances
+
+
+def _harder(index: VectorIndex, asked: _Asked, strategy: Strategy) -> Strategy:
+    """The way to go on where one found too few rows; a scan is the last."""
+    if strategy.depth:
+        return without_index(_facts(index, asked))
+    if asked.allowed is None and strategy.kind is StrategyKind.INDEX:
+        effort = raised_effort(strategy.effort, index.full_effort)
+        if effort is not None:
+            return replace(strategy, effort=effort)
+    return _TOO_FEW
 
 
 def _exact(block: Block, queries: Floats, limit: int, allowed: Allowed | None) -> TopK:

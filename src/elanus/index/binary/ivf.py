@@ -7,7 +7,7 @@ of bits is measured exactly and by one kernel.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,14 @@ from elanus.distance.native import faiss, native_threads
 from elanus.distance.topk import Offsets, TopK
 from elanus.errors import CorruptionError
 from elanus.index.base import Allowed, BuildRequest, IndexMeta
+from elanus.index.calibration import Lists, calibrate_lists
 from elanus.index.params import parse_build_params
 
 _ROWS_PER_LIST = 39
 _TRAINING_ROWS_PER_LIST = 64
 _CHUNK_ROWS = 65_536
+# Fewer rows are measured one by one sooner than a calibration pays.
+_MIN_CALIBRATED_ROWS = 4_096
 _SEED_BITS = 0x7FFFFFFF
 
 
@@ -52,6 +55,18 @@ class BinaryIvfIndex:
         offsets = faiss.rev_swig_ptr(lists.get_ids(number), count)
         codes = faiss.rev_swig_ptr(lists.get_codes(number), count * width)
         return offsets, codes.reshape(count, width)
+
+    def lists(self) -> Lists:
+        """The lists as a calibration sees them."""
+        of_rows = np.empty(self.meta.rows, np.int64)
+        for number, (offsets, _) in enumerate(self._lists):
+            of_rows[offsets] = number
+
+        def nearest(queries: Bits) -> Offsets:
+            order: Offsets = self._centres.search(queries, self.full_effort)[1]
+            return order
+
+        return Lists(of_rows, nearest)
 
     def search(
         self, queries: Bits, limit: int, effort: int, allowed: Allowed | None
@@ -123,16 +138,22 @@ class BinaryIvf:
                 request.step(0.5 + start / request.rows / 2)
                 native.add(request.matrix[start : start + _CHUNK_ROWS])
             faiss.write_index_binary(native, str(path))
+            meta = IndexMeta(
+                index_type=request.index_type or self.name,
+                kind=self.name,
+                metric=request.metric,
+                rows=request.rows,
+                dim=request.dim,
+                params=dict(request.params),
+                resolved=resolved,
+            )
+            if nlist > 1 and request.rows >= _MIN_CALIBRATED_ROWS:
+                lists = BinaryIvfIndex(meta, native).lists()
+                block = BinaryBlock(request.matrix, request.metric)
+                found = calibrate_lists(block, lists, request.seed)
+                meta = replace(meta, calibration=found)
         request.step(1.0)
-        return IndexMeta(
-            index_type=request.index_type or self.name,
-            kind=self.name,
-            metric=request.metric,
-            rows=request.rows,
-            dim=request.dim,
-            params=dict(request.params),
-            resolved=resolved,
-        )
+        return meta
 
     def open(self, meta: IndexMeta, path: Path) -> BinaryIvfIndex:
         """Map the lists.

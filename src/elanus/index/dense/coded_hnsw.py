@@ -26,13 +26,14 @@ from elanus.distance.native import faiss, native_threads
 from elanus.distance.topk import TopK
 from elanus.errors import CorruptionError
 from elanus.index.base import Allowed, BuildRequest, IndexMeta
-from elanus.index.calibration import calibrate
+from elanus.index.calibration import calibrate_graph
 from elanus.index.dense.flat import add_in_chunks
 from elanus.index.dense.native_file import (
     UnfilteredParams,
     faiss_metric,
     open_native,
     search_native,
+    unlink,
     write_native,
 )
 from elanus.index.params import SQ_TYPE, check_subquantizers, parse_build_params
@@ -129,7 +130,10 @@ class CodedHnsw:
             write_native(graph, path)
             if request.rows >= _MIN_CALIBRATED_ROWS:
                 block = VectorBlock.of(request.matrix, request.metric)
-                found = calibrate(CodedHnswIndex(meta, graph), block, request.seed)
+                coded = CodedHnswIndex(meta, graph)
+                found = calibrate_graph(
+                    coded, block, request.seed, lambda held: unlink(graph, held)
+                )
                 meta = replace(meta, calibration=found)
         request.step(1.0)
         return meta

@@ -24,7 +24,7 @@ from elanus.index.base import (
     IndexMeta,
     sketch_path,
 )
-from elanus.index.calibration import calibrate
+from elanus.index.calibration import calibrate_graph
 from elanus.index.dense.flat import add_in_chunks, flat_rows
 from elanus.index.dense.narrow import narrow_codes, training_rows
 from elanus.index.dense.native_file import (
@@ -32,6 +32,7 @@ from elanus.index.dense.native_file import (
     faiss_metric,
     open_native,
     search_native,
+    unlink,
     write_native,
 )
 from elanus.index.params import parse_build_params
@@ -114,7 +115,9 @@ class Hnsw:
             sketch.write(sketch_path(path))
             graph.sketch = sketch
             request.step((1 + _GRAPH_SHARE) / 2)
-            found = calibrate(graph, rows, request.seed)
+            found = calibrate_graph(
+                graph, rows, request.seed, lambda held: unlink(native, held)
+            )
         request.step(1.0)
         return replace(meta, calibration=found, has_sketch=True)
 

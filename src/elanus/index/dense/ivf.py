@@ -18,13 +18,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from elanus.distance.kernels import VectorBlock
 from elanus.distance.metrics import Floats
 from elanus.distance.native import faiss, native_threads
-from elanus.distance.topk import TopK
+from elanus.distance.topk import Offsets, TopK
 from elanus.errors import CorruptionError
 from elanus.index.base import Allowed, BuildRequest, IndexMeta
-from elanus.index.calibration import calibrate
+from elanus.index.calibration import Lists, calibrate_lists
 from elanus.index.dense.flat import add_in_chunks
 from elanus.index.dense.narrow import narrow_codes, training_rows
 from elanus.index.dense.native_file import (
@@ -145,9 +147,27 @@ class Ivf:
         if request.rows < _MIN_CALIBRATED_ROWS:
             return meta
         block = VectorBlock.of(request.matrix, request.metric)
-        return replace(
-            meta, calibration=calibrate(IvfIndex(meta, native), block, request.seed)
-        )
+        lists = _lists(IvfIndex(meta, native), native)
+        return replace(meta, calibration=calibrate_lists(block, lists, request.seed))
+
+
+def _lists(index: IvfIndex, native: Any) -> Lists:
+    """The lists of an index as its calibration sees them."""
+    of_rows = np.empty(index.meta.rows, np.int64)
+    for number in range(native.nlist):
+        count = native.invlists.list_size(number)
+        if count:
+            ids = faiss.rev_swig_ptr(native.invlists.get_ids(number), count)
+            of_rows[ids] = number
+
+    def nearest(queries: Floats) -> Offsets:
+        order: Offsets = native.quantizer.search(queries, native.nlist)[1]
+        return order
+
+    def named(queries: Floats, count: int) -> Offsets:
+        return index.search(queries, count, native.nlist, None).offsets
+
+    return Lists(of_rows, nearest, named if index.is_lossy else None)
 
 
 def _params(nprobe: int) -> Any:

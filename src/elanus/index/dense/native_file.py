@@ -11,7 +11,7 @@ import numpy as np
 
 from elanus.distance.metrics import Floats, Metric
 from elanus.distance.native import faiss, use_one_thread
-from elanus.distance.topk import TopK
+from elanus.distance.topk import Offsets, TopK
 from elanus.errors import CorruptionError
 from elanus.index.base import IndexMeta
 
@@ -91,3 +91,19 @@ def search_native(
         # Empty places hold the largest float instead of infinity.
         distances[offsets < 0] = np.inf
     return TopK(offsets, distances)
+
+
+def unlink(graph: Any, rows: Offsets) -> None:
+    """Let no link of a graph lead to some rows, so that walks do not find them.
+
+    Args:
+        graph: a ``faiss.IndexHNSW`` in memory.
+    """
+    links = graph.hnsw.neighbors
+    ends = faiss.rev_swig_ptr(links.data(), links.size())
+    is_gone = np.zeros(graph.ntotal + 1, np.bool_)  # the last place is that of no link
+    is_gone[rows] = True
+    lost = np.flatnonzero(is_gone[ends])
+    starts = faiss.vector_to_array(graph.hnsw.offsets)
+    # A link to oneself leads nowhere; no link at all would end the list.
+    ends[lost] = np.searchsorted(starts, lost, side="right") - 1
