@@ -19,6 +19,7 @@ from elanus.database.database import Database
 from elanus.database.launcher import ProcessLauncher
 from elanus.database.verify import verify_database
 from elanus.engine.node import IdSource, Node
+from elanus.engine.sampling import RecallSampler, is_idle
 from elanus.engine.write.jobs import InlineLauncher, Launcher
 from elanus.errors import CorruptionError, FormatError, StorageError
 from elanus.storage.checksums import checked_body, with_checksum
@@ -45,6 +46,7 @@ class World:
         random_id: a random number of 64 bits.
         seed: of ``random_sample``.
         environment: where addresses and keys of model services stand.
+        is_idle: whether there is a core to spare for measuring recall.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -60,6 +62,7 @@ class World:
     random_id: Callable[[], int] = lambda: secrets.randbits(64)
     seed: int | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    is_idle: Callable[[], bool] = is_idle
 
 
 @dataclass(frozen=True)
@@ -177,13 +180,23 @@ def _open(store: FileStore, root: Path, world: World) -> Database:
                 f"{log.found_generation}: it is an old copy",
             )
         log.generation = meta.generation
-        node = Node(store, meta, log, clock, world.settings, IdSource(catalog.last_id))
+        rng = np.random.default_rng(world.seed)
+        node = Node(
+            store,
+            meta,
+            log,
+            clock,
+            world.settings,
+            IdSource(catalog.last_id),
+            sampler=RecallSampler(
+                world.settings.recall_sample_share, rng.spawn(1)[0], world.is_idle
+            ),
+        )
         launcher = (
             InlineLauncher(store)
             if store.read_only
             else world.make_launcher(store, root)
         )
-        rng = np.random.default_rng(world.seed)
         database = Database(node, catalog, launcher, rng)
     except BaseException:
         meta.close()

@@ -71,6 +71,13 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
         metavar="VERSION",
         help="what clients are told that they talk to, such as v2.6.6",
     )
+    serve.add_argument(
+        "--recall-sample",
+        type=_share,
+        default=0.001,
+        metavar="SHARE",
+        help="of all searches, 0 to 1, whose recall is measured in idle time",
+    )
     serve.add_argument("--transport", choices=("native", "grpcio"), default="native")
     serve.add_argument(
         "--slow-ms", type=float, default=1000.0, help="log calls that take so long"
@@ -87,6 +94,13 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
         default="info",
         help="the least that is logged, to the standard error stream",
     )
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text} is not in range 0 to 1")
+    return value
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -114,6 +128,7 @@ def _serve(options: argparse.Namespace) -> int:
                 slow_s=options.slow_ms / 1000,
                 settings=Settings(
                     history_s=HISTORY_S,
+                    recall_sample_share=options.recall_sample,
                     max_databases=options.max_databases,
                     max_collections=options.max_collections,
                 ),

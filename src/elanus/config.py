@@ -35,6 +35,8 @@ class Settings:
             machine's.
         worker_threads: threads of the build process; 0 means all cores.
         build_attempts: failures after which a segment stays without its index.
+        recall_sample_share: of all searches, 0 to 1, that are run again exactly in the
+            background while the machine has a core to spare, to measure their recall.
         max_databases: beside the default one; 0 for the limit `DATABASES`.
         max_collections: in all databases together, and in each that has no property
             `database.max.collections`; 0 for the limit `COLLECTIONS`.
@@ -54,6 +56,7 @@ class Settings:
     graph_bytes: int | None = None
     worker_threads: int = 0
     build_attempts: int = 3
+    recall_sample_share: float = 0.0
     max_databases: int = 0
     max_collections: int = 0
 

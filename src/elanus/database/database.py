@@ -530,6 +530,8 @@ class Database:
                 return
             self._is_closed = True
         node = self._node
+        if node.sampler is not None:
+            node.sampler.close()
         with ExitStack() as last:
             # in reverse, each of them even if another fails
             last.callback(node.meta.close)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from elanus.database.database import Database
 from elanus.database.reports import collection_stats, index_states
@@ -56,6 +56,7 @@ def _collection_readings(
         "collection": definition.name,
     }
     yield Reading("rows", "Rows, exactly.", stats["rows"], name)
+    yield from _recall_readings(database, collection, name)
     yield Reading("segments", "Segments.", len(stats["segments"]), name)
     pending = sum(s["pending_rows"] for s in index_states(collection, status))
     yield Reading("unindexed_rows", "Rows that an index still lacks.", pending, name)
@@ -76,3 +77,25 @@ def _collection_readings(
             size,
             {**name, "kind": kind},
         )
+
+
+def _recall_readings(
+    database: Database, collection: Collection, name: Mapping[str, str]
+) -> Iterator[Reading]:
+    sampler = database.node.sampler
+    measured = None if sampler is None else sampler.measured(collection.id)
+    if measured is None:
+        return
+    yield Reading(
+        "search_recall",
+        "Share of the true rows found by the last searches that were run again.",
+        measured.mean,
+        name,
+    )
+    yield Reading(
+        "search_recall_samples",
+        "Searches that were run again exactly.",
+        measured.count,
+        name,
+        is_counter=True,
+    )

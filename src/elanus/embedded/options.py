@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 
 from elanus.embedded.hybrid import grouped
 from elanus.engine.read.plan import SearchRequest
+from elanus.index.params import RECALL_TARGET
 
 
 class QueryOptions(TypedDict, total=False):
@@ -39,6 +40,8 @@ class SearchOptions(QueryOptions, total=False):
         group_size: rows of each group, the nearest, 1 to 10; 1 when not given.
         strict_group_size: whether groups are filled up. Otherwise what is farther than
             the nearest row of the last group is left out.
+        recall_target: share of the true rows to be found, such as 0.99, in place of an
+            effort in the parameters; 1.0 for an exact search.
     """
 
     field: str
@@ -46,12 +49,16 @@ class SearchOptions(QueryOptions, total=False):
     group_by: str | Sequence[str]
     group_size: int
     strict_group_size: bool
+    recall_target: float
 
 
 def search_request(options: SearchOptions, **named: Any) -> SearchRequest:
     """What a search asks for, its options among it."""
     rest: dict[str, Any] = dict(options)
     group = grouped(rest)
+    target = rest.pop(RECALL_TARGET, None)
+    if target is not None:
+        named["params"] = {**(named["params"] or {}), RECALL_TARGET: target}
     return SearchRequest(**named, **rest, group=group)
 
 

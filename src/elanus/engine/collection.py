@@ -33,6 +33,7 @@ from elanus.engine.read.plan import (
 from elanus.engine.read.query import Rows, count, iterate, matching, query
 from elanus.engine.read.ranking import Ranking, rank_all
 from elanus.engine.read.recorder import Recorder
+from elanus.engine.read.sampling import sample
 from elanus.engine.read.search import SearchHits, search
 from elanus.engine.shard import LocalShard, Outcome
 from elanus.engine.version import Version
@@ -307,7 +308,11 @@ class Collection:
             asked = [function.predicate for function in plan.boosts.functions]
             rng = self._rng_for(plan.predicate, *asked)
             return search_boosted(version, plan, queries, rng, recorder)
-        return search(version, plan, queries, rng, recorder)
+        hits = search(version, plan, queries, rng, recorder)
+        sampler = self.node.sampler
+        if sampler is not None and sampler.wants():
+            sample(sampler, self.id, plan, queries, hits)
+        return hits
 
     def query(
         self, version: Version, request: QueryRequest, recorder: Recorder | None = None

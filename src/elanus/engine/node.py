@@ -12,6 +12,7 @@ import orjson
 
 from elanus.clock import HybridClock
 from elanus.config import Settings
+from elanus.engine.sampling import RecallSampler
 from elanus.errors import StorageError
 from elanus.segment.sealed import SealedSegment
 from elanus.storage.files import FileStore
@@ -108,6 +109,7 @@ class Node:
 
     Attributes:
         wake_flusher: to be called when rows are ready to be flushed.
+        sampler: measures the recall of searches.
     """
 
     store: FileStore
@@ -118,6 +120,7 @@ class Node:
     ids: IdSource
     trash: Trash = field(default_factory=Trash)
     wake_flusher: Bell = field(default_factory=Bell)
+    sampler: RecallSampler | None = None
 
     def commit(self, records: Mapping[RecordKey, bytes | None]) -> None:
         """Make metadata records durable, all or none.
