@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from elanus.app import OpenDatabase, World, open_database
 from elanus.config import Settings
 from elanus.database.readings import database_readings
 from elanus.distance.native import use_one_thread
+from elanus.engine.sampling import is_idle
 from elanus.errors import InvalidParameter
 from elanus.functions.providers.services import Services
 from elanus.server.grpc.dispatcher import Dispatcher, Limits
@@ -43,6 +44,7 @@ class ServeOptions:
         transport: "native" or "grpcio".
         slow_s: calls that take so long are logged.
         milvus_version: that clients are told; empty for the one Elanus follows.
+        is_idle: whether there is a core to spare for measuring recall.
     """
 
     data: Path
@@ -53,6 +55,7 @@ class ServeOptions:
     slow_s: float = 1.0
     settings: Settings = field(default_factory=lambda: Settings(history_s=HISTORY_S))
     milvus_version: str = ""
+    is_idle: Callable[[], bool] = is_idle
 
 
 class Server:
@@ -66,7 +69,7 @@ class Server:
             OSError: a port is taken or cannot be bound.
             InvalidParameter: there is no such transport.
         """
-        world = World(settings=options.settings)
+        world = World(settings=options.settings, is_idle=options.is_idle)
         self._slow_s = options.slow_s
         self._opened: OpenDatabase = open_database(options.data, world)
         try:

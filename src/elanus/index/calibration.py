@@ -9,6 +9,7 @@ allowed is done. Of lists it is enough to know where the true neighbours lie.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,7 @@ from elanus.schema.vectors import as_floats
 
 CALIBRATED_LIMIT = 10
 DEPTHS = (3, 10, 30, 100, 300)
-_HELD_OUT = 128
+_HELD_OUT = 192
 _MIXED = 64
 _LARGEST_MIX = 0.5
 # What is unlike the rows may be missed so many times as often.
@@ -76,8 +77,10 @@ class Exam:
         """Whether enough was found of either kind of question, (nq, depth)."""
         count = len(self.held)
         lenient = 1.0 - _MIXED_MISSES * (1.0 - target)
-        held, mixed = found[:count].mean(), found[count:].mean()
-        return bool(held >= target and mixed >= lenient)
+        each = found[:count].mean(axis=1)
+        # so few questions may have been easy by chance
+        error = each.std() / math.sqrt(count)
+        return bool(each.mean() - error >= target and found[count:].mean() >= lenient)
 
 
 def calibrate_graph(

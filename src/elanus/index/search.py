@@ -29,7 +29,7 @@ from elanus.distance.metrics import Floats
 from elanus.distance.topk import Offsets, TopK
 from elanus.index.base import Allowed, SearchParams, VectorIndex
 from elanus.index.calibration import lossy_candidates
-from elanus.index.curve import USUAL_TARGET
+from elanus.index.curve import PLAIN_TARGET
 from elanus.index.sieve import lies_deep, sieved
 from elanus.index.strategy import (
     SearchFacts,
@@ -185,7 +185,7 @@ def _strategy(index: VectorIndex, asked: _Asked) -> Strategy:
     if asked.allowed is not None or params.recall_target:
         return choose_strategy(_facts(index, asked))
     curve = meta.calibration.curve
-    is_measured = curve is None or curve.effort(wanted, USUAL_TARGET) is not None
+    is_measured = curve is None or curve.effort(wanted, PLAIN_TARGET) is not None
     if not params.effort and not is_measured:
         return choose_strategy(_facts(index, asked))
     strategy = unfiltered_strategy(

@@ -20,7 +20,7 @@ from functools import lru_cache
 from elanus.index import costs
 from elanus.index.base import Calibration
 from elanus.index.calibration import CALIBRATED_LIMIT, LEAST_NAMED
-from elanus.index.curve import USUAL_TARGET, Curve, depth_under
+from elanus.index.curve import PLAIN_TARGET, USUAL_TARGET, Curve, depth_under
 from elanus.index.sketch import codes
 
 # A filter that passes nearly everything (a few deleted rows) leaves the index as good
@@ -140,7 +140,7 @@ def default_effort(calibration: Calibration, limit: int, visits_lists: bool) -> 
     Milvus' own defaults (``ef`` = limit, ``nprobe`` = 8) find about three rows in four.
     """
     if calibration.curve is not None:
-        measured = calibration.curve.effort(limit, USUAL_TARGET) or 0
+        measured = calibration.curve.effort(limit, PLAIN_TARGET) or 0
     else:
         measured = dict(calibration.efforts).get(_NEARLY_ALL, 0)
         if not visits_lists:
@@ -206,10 +206,7 @@ def _index_way(facts: SearchFacts) -> Strategy | None:
     """What to ask of the index; ``None``: the target is out of its reach."""
     curve = facts.calibration.curve
     if curve is None or not facts.allowed:
-        # An index of an older version was measured for the usual recall only.
-        if facts.target > USUAL_TARGET:
-            return None
-        effort = _uncurved_effort(facts)
+        effort = _uncurved_effort(facts) if _is_promised(facts) else None
         return None if effort is None else Strategy(StrategyKind.INDEX, effort, "")
     if facts.visits_lists:
         return _lists_way(facts, curve)
@@ -227,7 +224,8 @@ def _index_way(facts: SearchFacts) -> Strategy | None:
 
 def _lists_way(facts: SearchFacts, curve: Curve) -> Strategy | None:
     """Lists are told which rows are allowed, and read as deep as these lie."""
-    measured = curve.effort(math.ceil(facts.limit / facts.share), facts.target)
+    depth = depth_under(facts.limit, facts.share)
+    measured = curve.effort(depth, facts.target)
     if facts.share >= _NEARLY_ALL and not facts.recall_target:
         measured = math.ceil(facts.usual_effort / facts.share)
     if measured is None:
@@ -237,6 +235,17 @@ def _lists_way(facts: SearchFacts, curve: Curve) -> Strategy | None:
         names = min(curve.names * max(facts.limit, LEAST_NAMED), facts.allowed)
     effort = _floored(facts, max(facts.effort, measured))
     return Strategy(StrategyKind.INDEX, effort, "", names=names)
+
+
+def _is_promised(facts: SearchFacts) -> bool:
+    """Whether an index of an older version was measured for what is asked.
+
+    It was for the usual recall; of lossy codes, for as much as these can tell.
+    """
+    if not facts.recall_target:
+        return True
+    is_measured = bool(facts.calibration.efforts) and not facts.is_lossy
+    return is_measured and facts.recall_target <= USUAL_TARGET
 
 
 def _uncurved_effort(facts: SearchFacts) -> int | None:
