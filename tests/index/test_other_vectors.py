@@ -118,4 +118,4 @@ def test_lists_of_bits(kind: str, metric: Metric, tmp_path: Path) -> None:
     rows = centres[rng.integers(0, 20, ROWS)] ^ noise.astype(np.uint8)
     params = {"nlist": 16} if kind == "BIN_IVF_FLAT" else {}
     segment = built(rows, metric, kind, params, tmp_path / "main")
-    check(segment, rows[:20] ^ np.uint8(1), metric, 0.97)
+    check(segment, rows[:100] ^ np.uint8(1), metric, 0.97)

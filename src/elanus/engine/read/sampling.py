@@ -10,7 +10,6 @@ from elanus.engine.read.plan import SearchPlan
 from elanus.engine.read.search import SearchHits, search
 from elanus.engine.sampling import RecallSampler
 from elanus.index.base import SearchParams
-from elanus.index.strategy import Strategy, StrategyKind
 from elanus.schema.columns import Floats
 from elanus.schema.vectors import VectorRows
 
@@ -33,9 +32,6 @@ def sample(
     is_random = plan.predicate is not None and plan.predicate.sample is not None
     if is_random or plan.group is not None or not len(queries):
         return
-    if all(_is_exact(trace.strategy) for trace in hits.traces):
-        sampler.note(collection_id, 1.0)
-        return
     chosen = sampler.any_of(len(queries))
     end = int(hits.counts[: chosen + 1].sum())
     scores = hits.scores[end - int(hits.counts[chosen]) : end].copy()
@@ -49,10 +45,6 @@ def sample(
         return _recall(plan, scores, search(version, exactly, query, rng).scores)
 
     sampler.offer(collection_id, measure)
-
-
-def _is_exact(strategy: Strategy | None) -> bool:
-    return strategy is None or strategy.kind is StrategyKind.EXACT
 
 
 def _recall(plan: SearchPlan, found: Floats, true: Floats) -> float | None:
