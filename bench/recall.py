@@ -101,7 +101,8 @@ def uniform(rows: int = 20_000, dim: int = 96, nq: int = 200) -> Sample:
 def built(sample: Sample, kind: str, folder: Path) -> SegmentVectors:
     """A segment with an index of a kind."""
     path = folder / f"{sample.name}-{kind}"
-    request = BuildRequest(sample.rows, sample.metric, BUILDS[kind], kind, threads=2)
+    options = {"threads": 2, "graph_bytes": 1 << 30}
+    request = BuildRequest(sample.rows, sample.metric, BUILDS[kind], kind, **options)
     meta = index_kind(kind).build(request, path)
     block = VectorBlock.of(sample.rows, sample.metric)
     return SegmentVectors(lambda: block, open_index(meta, path))

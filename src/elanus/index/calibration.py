@@ -34,6 +34,9 @@ _MIXED = 64
 _LARGEST_MIX = 0.5
 # What is unlike the rows may be missed so many times as often.
 _MIXED_MISSES = 2.0
+# From this recall on they are harder than what is like the rows: no margin is needed.
+_HARD = 0.95
+_DEVIATIONS = 1.5
 _ROWS_PER_DEPTH = 16  # of an index, for each row of the deepest measurement
 _EFFORTS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536)
 _DEEPEST_EFFORTS = (2048, 3072, 4096)
@@ -77,17 +80,25 @@ class Exam:
         """Whether enough was found of either kind of question, (nq, depth)."""
         count = len(self.held)
         lenient = 1.0 - _MIXED_MISSES * (1.0 - target)
-        each = found[:count].mean(axis=1)
-        # so few questions may have been easy by chance
-        error = each.std() / math.sqrt(count)
-        return bool(each.mean() - error >= target and found[count:].mean() >= lenient)
+        if not count and target >= _HARD:
+            return bool(found.mean() >= target)
+        if not count:
+            return _is_sure(found, target)
+        return _is_sure(found[:count], target) and found[count:].mean() >= lenient
+
+
+def _is_sure(found: Found, target: float) -> bool:
+    """Whether enough was found, and not because the questions were easy by chance."""
+    each = found.mean(axis=1)
+    error = each.std() / math.sqrt(len(each))
+    return bool(each.mean() - _DEVIATIONS * error >= target)
 
 
 def calibrate_graph(
     index: VectorIndex,
     block: VectorBlock,
     seed: int,
-    hold_out: Callable[[Offsets], None],
+    hold_out: Callable[[Offsets], None] | None = None,
 ) -> Calibration:
     """Find the efforts of a graph over ``block``.
 
@@ -95,17 +106,19 @@ def calibrate_graph(
         index: complete, with its sketch if it has one. It lacks links afterwards.
         block: the rows as the index compares them (unit length for COSINE).
         seed: of the queries.
-        hold_out: takes out every link that leads to these rows.
+        hold_out: takes out every link that leads to these rows. Of a graph whose links
+            cannot be reached, all questions are mixtures.
     """
     use_one_thread()  # again it changes nothing: walks keep the threads of the build
     rng = np.random.default_rng(seed)
-    exam = _exam(block, rng)
+    exam = _exam(block, rng, holds_out=hold_out is not None)
     candidates = _candidates(index, block, rng)
-    hold_out(exam.held)
+    if hold_out is not None:
+        hold_out(exam.held)
     passed: Passed = {}
     built = _WORK_SHARE * block.rows * index.meta.resolved["efConstruction"]
     work = min(max(built, _WORK[0]), _WORK[1])
-    for effort in _useful_efforts(block):
+    for effort in _useful_efforts(block, index.meta.kind):
         work -= effort * len(exam.queries)
         if work < 0 or len(passed) == len(exam.depths) * len(TARGETS):
             break
@@ -140,9 +153,9 @@ def _note(passed: Passed, exam: Exam, depth: int, effort: int, found: Found) -> 
             passed[depth, target] = effort
 
 
-def _useful_efforts(block: VectorBlock) -> list[int]:
+def _useful_efforts(block: VectorBlock, kind: str) -> list[int]:
     """Efforts worth trying, rising: with more, to measure every row is quicker."""
-    most = block.rows * row_ns(block.dim) / walk_ns(block.dim)
+    most = block.rows * row_ns(block.dim) / walk_ns(block.dim, kind)
     return [e for e in (*_EFFORTS, *_DEEPEST_EFFORTS) if e <= max(most, _EFFORTS[0])]
 
 
@@ -273,24 +286,32 @@ def _curve(exam: Exam, passed: Passed, names: int = 1) -> Curve:
     return Curve(exam.depths, TARGETS, efforts, names)
 
 
-def _exam(block: VectorBlock | BinaryBlock, rng: np.random.Generator) -> Exam:
-    count = min(_HELD_OUT, block.rows // 4)
+def _exam(
+    block: VectorBlock | BinaryBlock,
+    rng: np.random.Generator,
+    *,
+    holds_out: bool = True,
+) -> Exam:
+    count = min(_HELD_OUT, block.rows // 4) if holds_out else 0
     held = np.sort(rng.choice(block.rows, count, replace=False))
     if isinstance(block, BinaryBlock):
         asked: Any = block.vectors[held]
     else:
         asked = block.compared(held)
-    queries = np.ascontiguousarray(np.concatenate((asked, _mixed(block, rng))))
+    mixed = _mixed(block, rng, _MIXED if holds_out else _HELD_OUT)
+    queries = np.ascontiguousarray(np.concatenate((asked, mixed)))
     others = np.delete(np.arange(block.rows, dtype=np.int64), held)
     deepest = max(d for d in DEPTHS if d * _ROWS_PER_DEPTH <= block.rows or d == 3)
     return Exam(queries, held, block.nearest_at(queries, others, deepest))
 
 
-def _mixed(block: VectorBlock | BinaryBlock, rng: np.random.Generator) -> Any:
+def _mixed(
+    block: VectorBlock | BinaryBlock, rng: np.random.Generator, count: int = _MIXED
+) -> Any:
     """Mixtures of two random rows, as queries, more of the one than of the other."""
-    first = block.vectors[rng.integers(0, block.rows, _MIXED)]
-    second = block.vectors[rng.integers(0, block.rows, _MIXED)]
-    mix = rng.uniform(0.0, _LARGEST_MIX, (_MIXED, 1)).astype(np.float32)
+    first = block.vectors[rng.integers(0, block.rows, count)]
+    second = block.vectors[rng.integers(0, block.rows, count)]
+    mix = rng.uniform(0.0, _LARGEST_MIX, (count, 1)).astype(np.float32)
     if isinstance(block, BinaryBlock):
         is_second = rng.random((_MIXED, 8 * first.shape[1])) < mix
         taken = np.packbits(is_second, axis=1)

@@ -34,7 +34,7 @@ from elanus.distance.native import native_threads
 from elanus.distance.topk import Offsets, TopK
 from elanus.errors import CorruptionError
 from elanus.index.base import Allowed, BuildRequest, IndexMeta, sketch_path
-from elanus.index.calibration import calibrate
+from elanus.index.calibration import calibrate_graph
 from elanus.index.sketch import Sketch, build_sketch
 from elanus.index.strategy import default_effort
 
@@ -164,7 +164,7 @@ def build_symphony(request: BuildRequest, path: Path) -> IndexMeta | None:
         request.step((1 + _GRAPH_SHARE) / 2)
         graph.meta = replace(
             meta,
-            calibration=calibrate(graph, block, request.seed),
+            calibration=calibrate_graph(graph, block, request.seed),
             has_sketch=True,
         )
     if not _finds_neighbours(graph, block, request.seed):
