@@ -194,10 +194,11 @@ Written by `make reference` from the tables in the code; do not edit it here.
 
 A parameter reads: name, allowed range, default. `ef` and `nprobe` are floors: a
 filtered search tries harder by itself. In their place every kind takes `recall_target`,
-more than 0 to 1.0: the share of the true rows to be found ([more](recall.md)). Whatever an index names is measured on the rows
-themselves, so `refine`, `refine_type`, `with_raw_data`, `refine_k`, `reorder_k` and
-`rbq_bits_query` are checked and change nothing. HNSW_PQ builds with fewer `nbits` where
-its tables would exceed 256 MiB: 10 for `m` = 32.
+more than 0 to 1.0: the share of the true rows to be found ([more](recall.md)). Whatever
+an index names is measured on the rows themselves, so `refine`, `refine_type`,
+`with_raw_data`, `refine_k`, `reorder_k` and `rbq_bits_query` are checked and change
+nothing. HNSW_PQ builds with fewer `nbits` where its tables would exceed 256 MiB: 10 for
+`m` = 32.
 
 ## Settings
 
