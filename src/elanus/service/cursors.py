@@ -63,6 +63,11 @@ class Cursors:
                 _, oldest = self._by_token.popitem(last=False)
                 held -= oldest.ranking.nbytes
 
+    def forget(self, token: str) -> None:
+        """The iterator has come to its end."""
+        with self._lock:
+            self._by_token.pop(token, None)
+
     def __len__(self) -> int:
         return len(self._by_token)
 

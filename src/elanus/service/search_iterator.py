@@ -106,8 +106,10 @@ def next_batch(core: Core, walk: Walk, iterator: SearchIterator) -> Batch:
         if bound is not None and not _is_last(ranking, start, bound):
             start = _after(ranking, bound)  # the last answer was lost on its way
     end = min(start + size, ranking.n_rows)
-    place = Cursor(walk.collection.id, ranking, end)
-    core.cursors.keep(token, place, now_ms)
+    if start < end:
+        core.cursors.keep(token, Cursor(walk.collection.id, ranking, end), now_ms)
+    else:
+        core.cursors.forget(token)
     scores = ranking.scores(start, end)
     return Batch(
         ranking.version,

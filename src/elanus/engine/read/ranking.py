@@ -221,10 +221,14 @@ def rank_allowed(
         found, elements = rows_of_elements(
             version.views, of_views, found, plan.field.id
         )
-    ranking = Ranking(
-        version, plan, np.concatenate(distances), of_views, found, elements
+    measured = np.concatenate(distances)
+    # of millions of rows each copy is tens of megabytes, and sorting makes more
+    del distances, parts, offsets
+    return _sorted(
+        _within(
+            Ranking(version, plan, measured, of_views, found, elements), plan.bounds
+        )
     )
-    return _sorted(_within(ranking, plan.bounds))
 
 
 def _offsets(block: Block, allowed: Allowed | None) -> Offsets:
