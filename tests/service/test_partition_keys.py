@@ -211,3 +211,39 @@ def test_a_clustering_key_is_told_back(stage: Stage) -> None:
     stage.reopen()
     schema = stage.ask(r.DescribeCollection(DEFAULT, "books")).schema
     assert [f.name for f in schema.fields if f.is_clustering_key] == ["topic"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("topic in [1, 2]", "does not support IN"),
+        ("topic not in [1, 2]", "does not support IN"),
+        ("topic == 1 or id == 3", "does not support OR"),
+        ("not (topic == 1 and id == 3)", "does not support NOT"),
+        ("topic != 1", "does not support NotEqual"),
+        ("topic >= 1", "does not support GreaterEqual"),
+        ("1 < topic < 3", "does not support BinaryRange"),
+        ("id == 1", "partition key not found in expr"),
+        ("true", "partition key not found in expr"),
+        ("", "partition key not found in expr"),
+    ],
+)
+def test_an_isolated_collection_is_searched_for_one_key(
+    stage: Stage, text: str, complaint: str
+) -> None:
+    """Alone and in hybrid searches; queries may ask for all keys."""
+    on = {"partitionkey.isolation": "true"}
+    stage.ready(schema=keyed(), partitions=4, properties=on)
+    stage.insert(list(range(40)))
+    part = search_request(vectors(1), 10, filter=text)
+    fine = search_request(vectors(1), 10, filter="topic == 1 and id > 5")
+    hybrid = r.HybridSearch(
+        DEFAULT, "books", (), (fine, part), (), r.HybridOptions(5), part.consistency
+    )
+    for request in (part, hybrid):
+        with pytest.raises(InvalidParameter, match=re.escape(complaint)):
+            stage.ask(request)
+    assert sorted(stage.ask(fine).keys.tolist()) == [
+        i for i in range(6, 40) if i % 10 == 1
+    ]
+    assert stage.count("topic in [1, 2]") == 8

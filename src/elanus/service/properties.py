@@ -118,6 +118,11 @@ def check_ttl(text: str | None) -> None:
     check_seconds(seconds)
 
 
+def is_yes(value: str) -> bool:
+    """Whether the text of a property says yes."""
+    return value.strip().lower() in _TRUE
+
+
 def check_isolation(
     schema: CollectionSchema, properties: Mapping[str, str], collection: str
 ) -> None:
@@ -135,7 +140,7 @@ def check_isolation(
             f"failed to parse partition key isolation: strconv.ParseBool: parsing "
             f'"{value}": invalid syntax'
         )
-    if value.strip().lower() in _TRUE and schema.partition_key is None:
+    if is_yes(value) and schema.partition_key is None:
         raise IllegalSchema(
             "partition key isolation mode is enabled but no partition key field is "
             "set. Please set the partition key first",

@@ -24,6 +24,7 @@ from elanus.schema import limits
 from elanus.service.boosts import boosts_of
 from elanus.service.core import Core
 from elanus.service.highlighting import Highlighting, highlighting_of
+from elanus.service.isolation import check_isolated, is_isolated
 from elanus.service.loaded_fields import (
     check_filter_loaded,
     check_searched_loaded,
@@ -51,6 +52,7 @@ class PlannedSearch:
         definition, options: what it was made of; it holds for these objects only.
         rescoring: what is done with the rows found.
         highlighting: what is marked in the answer.
+        is_isolated: whether its filter has to name one value of the partition key.
     """
 
     definition: CollectionDefinition
@@ -60,6 +62,7 @@ class PlannedSearch:
     rescoring: Rescoring = NOTHING
     buckets: BucketPlan | None = None
     highlighting: Highlighting | None = None
+    is_isolated: bool = False
 
 
 def find_plan(core: Core, collection: Collection, request: Search) -> PlannedSearch:
@@ -103,6 +106,8 @@ def with_filter(planned: PlannedSearch, request: Search) -> SearchPlan:
         QueryPlanError: the filter does not parse or bind.
     """
     plan, definition = planned.plan, planned.definition
+    if planned.is_isolated and not request.filter:
+        check_isolated(definition, None)
     if not request.filter and request.score is None:
         return plan
     zone = zone_of(definition, planned.options.extra)
@@ -115,6 +120,8 @@ def with_filter(planned: PlannedSearch, request: Search) -> SearchPlan:
     predicate = bind_filter(schema, request.filter, request.filter_params, zone)
     check_filter_loaded(definition, predicate, request.filter)
     check_elements(predicate, plan.field, plan.metric)
+    if planned.is_isolated:
+        check_isolated(definition, predicate)
     return replace(plan, predicate=predicate)
 
 
@@ -158,10 +165,13 @@ def _planned(
             group=group_request(options),
         )
     )
+    isolated = is_isolated(definition)
     if request.aggregation is None:
-        return PlannedSearch(definition, options, plan, shape)
+        return PlannedSearch(definition, options, plan, shape, is_isolated=isolated)
     plan, buckets = bucketed(definition, plan, request)
-    return PlannedSearch(definition, options, plan, shape, buckets=buckets)
+    return PlannedSearch(
+        definition, options, plan, shape, buckets=buckets, is_isolated=isolated
+    )
 
 
 def group_request(options: SearchOptions) -> GroupRequest | None:
