@@ -358,7 +358,12 @@ REFUSED_CALLS: list[tuple[str, Callable[[Collection], Any], type[ElanusError], s
         InvalidParameter,
         "M",
     ),
-    ("index field", lambda c: c.create_index("small"), InvalidParameter, "small"),
+    (
+        "index field",
+        lambda c: c.create_index("small", index_type="HNSW"),
+        InvalidParameter,
+        "HNSW",
+    ),
     ("no index", lambda c: c.drop_index("nope"), IndexNotFound, "indexName=nope"),
     ("bad name", lambda c: c.create_partition("a b"), InvalidParameter, "only contain"),
     ("no name", lambda c: c.create_partition(""), InvalidParameter, "not be empty"),

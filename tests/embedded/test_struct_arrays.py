@@ -245,7 +245,7 @@ def test_searches_that_lists_do_not_take(client: Any) -> None:
     alone = "is not supported for multi-search-multi on embedding list fields"
     with pytest.raises(MilvusException, match=f"range search {alone}"):
         client.search(NAME, [query], anns_field="s[e]", search_params=bounds)
-    with pytest.raises(MilvusException, match=f"group by search {alone}"):
+    with pytest.raises(MilvusException, match=f"group by {alone}"):
         client.search(NAME, [query], anns_field="s[e]", group_by_field="id")
     with pytest.raises(MilvusException, match=f"search iterator {alone}"):
         vectors = [np.ones(DIM, np.float32)]  # the client makes no list of it

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from elanus.errors import InvalidParameter
+from elanus.schema.functions import FunctionSchema
 from elanus.schema.schema import FieldSchema
 from elanus.schema.types import DataType
 from elanus.server.grpc.handlers import HANDLERS
@@ -59,13 +60,13 @@ def test_added_fields() -> None:
     assert decoded(
         "AlterCollectionSchema",
         action={"add_request": {**added, "func_schema": [function]}},
-    ) == r.AddToSchema("d", "c", (FIELD,), (r.Function("bm25", 1),))
+    ) == r.AddToSchema("d", "c", (FIELD,), (FunctionSchema("bm25", 1),))
 
 
 def test_functions() -> None:
     """Each request names what it means."""
     function = message_class("schema.FunctionSchema")(name="f", type=2)
-    declared = r.Function("f", 2)
+    declared = FunctionSchema("f", 2)
     assert decoded(
         "AddCollectionFunction", functionSchema=function
     ) == r.AddCollectionFunction("d", "c", declared)

@@ -20,6 +20,7 @@ from elanus.errors import (
     SchemaMismatch,
     UnsupportedOperation,
 )
+from elanus.schema.functions import FunctionKind, FunctionSchema
 from elanus.schema.schema import FieldSchema
 from elanus.schema.types import DataType
 from elanus.service import replies as a
@@ -31,7 +32,7 @@ PAGES = FieldSchema("pages", DataType.INT64, nullable=True)
 TONGUE = FieldSchema(
     "tongue", DataType.VARCHAR, max_length=9, nullable=True, default="en"
 )
-TOKENS = ra.Function("tokens", ra.FunctionKind.TEXT_EMBEDDING)
+TOKENS = FunctionSchema("tokens", FunctionKind.TEXT_EMBEDDING)
 DAY_MS = 86_400_000
 
 
@@ -414,7 +415,7 @@ def test_functions_are_refused_by_kind(
     stage.create()
     before = described(stage)
     with pytest.raises(error) as refused:
-        stage.ask(request_of(lambda kind: ra.Function("f", kind)))
+        stage.ask(request_of(lambda kind: FunctionSchema("f", kind)))
     assert str(refused.value).startswith(text)
     assert described(stage) == before
 

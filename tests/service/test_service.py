@@ -16,6 +16,8 @@ from elanus.errors import (
 from elanus.service import requests as r
 from elanus.service import requests_admin as rn
 from elanus.service import requests_alter as ra
+from elanus.service import requests_explain as re
+from elanus.service import requests_text as rt
 from elanus.service.core import Core
 from elanus.service.dispatch import OPERATIONS, Call, LocalService
 from service.stage import DEFAULT, SCHEMA, Stage
@@ -40,7 +42,8 @@ def test_every_request_has_its_operation() -> None:
     bases |= {r.PartitionsRequest, r.IndexRequest, rn.GroupRequest}
     kinds = {
         kind
-        for kind in (*vars(r).values(), *vars(ra).values(), *vars(rn).values())
+        for module in (r, ra, re, rn, rt)
+        for kind in vars(module).values()
         if isinstance(kind, type) and issubclass(kind, r.Request)
     }
     assert kinds - bases == set(OPERATIONS)

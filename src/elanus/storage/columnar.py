@@ -224,12 +224,12 @@ def _aligned_schema(batch: pa.RecordBatch) -> pa.Schema:
 
     Arrow's Python writer aligns to 8 bytes. So a column of vectors without nulls, alone
     in its file, lies on cache lines. The padding is an entry of the schema's metadata,
-    found by writing no row to memory.
+    found by writing one row to memory.
     """
     padding = b""
     for _ in range(_ALIGNMENT // 8):
         schema = batch.schema.with_metadata({_PADDING_KEY: padding})
-        off = _body_start(schema, batch.slice(0, 0)) % _ALIGNMENT
+        off = _body_start(schema, batch.slice(0, 1)) % _ALIGNMENT
         if off == 0:
             break
         # The encoder rounds lengths up, so the first answer may not be the last.
@@ -237,14 +237,14 @@ def _aligned_schema(batch: pa.RecordBatch) -> pa.Schema:
     return schema
 
 
-def _body_start(schema: pa.Schema, empty: pa.RecordBatch) -> int:
+def _body_start(schema: pa.Schema, row: pa.RecordBatch) -> int:
     parts: list[bytes] = []
 
     def keep(data: Any) -> int:
         parts.append(bytes(data))
         return len(parts[-1])
 
-    _write_ipc(_Sink(keep), schema, empty)
+    _write_ipc(_Sink(keep), schema, row)
     written = b"".join(parts)
     position = 8
     for _ in range(2):
