@@ -223,7 +223,7 @@ def gather(
         parts: position in ``views`` of each row; ``None`` when all are of the first.
         offsets: row offset in its segment.
     """
-    if parts is None:
+    if parts is None or len(views) == 1:
         return views[0].segment.take(field_id, offsets)
     columns, rows = [], []
     for position in np.unique(parts).tolist():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,11 +18,11 @@ from elanus.engine.read.aggregate import (
 from elanus.engine.read.order import Ordered, SortKey, parse_order
 from elanus.engine.read.plan import QueryRequest
 from elanus.engine.read.recorder import Recorder
-from elanus.engine.read.totals import Aggregate
 from elanus.engine.version import Version
 from elanus.errors import InvalidParameter, UnsupportedOperation
 from elanus.schema.arrays import array_of
 from elanus.schema.schema import CollectionSchema, FieldSchema
+from elanus.schema.types import DataType
 from elanus.service.core import Core
 from elanus.service.loaded_fields import check_filter_loaded, readable_names
 from elanus.service.output import COUNT
@@ -60,17 +61,16 @@ def aggregates(core: Core, request: Query, read: Read) -> QueryReply:
     """
     if request.options.is_iterator:
         raise UnsupportedOperation("aggregates with a query iterator")
+    if _is_count(request):
+        return _count(core, request, read)
     collection = core.collection(request)
     schema = collection.schema
     keys = [name.strip() for name in request.options.group_by_fields.split(",")]
     plan = plan_aggregates(schema, list(filter(None, keys)), request.output_fields)
-    plan = replace(plan, order=_order(schema, request.options.order_by_fields, plan))
-    _check_loaded(collection, request, read.bound, plan)
-    if _is_count(request):
-        plan = replace(plan, outputs=(replace(plan.outputs[0], name=COUNT),))
-        columns = [_count(core, request, read)]
-    else:
-        columns = _grouped(collection, read, plan)
+    order = _order(schema, request.options.order_by_fields, plan.keys)
+    plan = replace(plan, order=order)
+    _check_loaded(collection, request, read.bound, plan.fields)
+    columns = _grouped(collection, read, plan)
     return QueryReply(
         collection=request.collection,
         primary_name=schema.primary.name,
@@ -84,14 +84,15 @@ def aggregates(core: Core, request: Query, read: Read) -> QueryReply:
 
 
 def _check_loaded(
-    collection: Collection, request: Query, bound: QueryRequest, plan: AggregatePlan
+    collection: Collection,
+    request: Query,
+    bound: QueryRequest,
+    fields: Sequence[FieldSchema],
 ) -> None:
     definition = collection.definition
     if definition.loaded is None or not definition.loaded.fields:
         return
-    wanted = [output for output in plan.outputs if isinstance(output, Aggregate)]
-    fields = [*plan.keys, *(each.field for each in wanted)]
-    readable_names(definition, tuple(f.name for f in fields if f is not None))
+    readable_names(definition, tuple(field.name for field in fields))
     predicate = collection.plan_query(bound).predicate
     check_filter_loaded(definition, predicate, request.filter)
 
@@ -115,18 +116,31 @@ def _is_count(request: Query) -> bool:
     return names == [COUNT] and not request.options.group_by_fields
 
 
-def _count(core: Core, request: Query, read: Read) -> pa.Array:
+def _count(core: Core, request: Query, read: Read) -> QueryReply:
+    """How many rows there are, as the one row of an answer."""
+    collection = core.collection(request)
+    _order(collection.schema, request.options.order_by_fields, ())
     if read.bound.limit is not None:
         raise InvalidParameter("count entities with pagination is not allowed")
-    found = core.collection(request).count(read.version, read.bound, read.recorder)
-    return array_of(np.array([found], np.int64))
+    _check_loaded(collection, request, read.bound, ())
+    found = collection.count(read.version, read.bound, read.recorder)
+    values = array_of(np.array([found], np.int64))
+    return QueryReply(
+        collection=request.collection,
+        primary_name=collection.schema.primary.name,
+        columns=(OutputColumn(COUNT, DataType.INT64, values),),
+        output_fields=(COUNT,),
+        session_ts=session_ts(core, read.version),
+    )
 
 
 def _order(
-    schema: CollectionSchema, text: str, plan: AggregatePlan
+    schema: CollectionSchema, text: str, keys: Sequence[FieldSchema]
 ) -> tuple[SortKey, ...]:
+    if not text:
+        return ()
     names = [spec.split(":")[0].strip() for spec in text.split(",") if spec]
-    known = {field.name for field in plan.keys}
+    known = {field.name for field in keys}
     for name in names:
         if is_aggregate(name):
             raise InvalidParameter(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from types import MappingProxyType
 
 import orjson
 import pyarrow as pa
@@ -160,19 +161,26 @@ def columns_of(
     parts: Offsets | None,
     offsets: Offsets,
     shape: Shape,
+    known: Mapping[int, Column] = MappingProxyType({}),
 ) -> tuple[AnyColumn, ...]:
     """The columns of rows of several segments, in the order of the rows.
 
     Args:
         parts: position in ``views`` of each row; ``None`` when all are of the first.
         offsets: row offset in its segment.
+        known: columns of these rows that are there already, by field id.
 
     Raises:
         CorruptionError: a column file is damaged; the message names it.
     """
     columns: list[AnyColumn] = [
         as_told(
-            OutputColumn.of(field, shown(field, _values(views, parts, offsets, field))),
+            OutputColumn.of(
+                field,
+                shown(field, known[field.id])
+                if field.id in known
+                else shown(field, _values(views, parts, offsets, field)),
+            ),
             shape.times,
         )
         for field in shape.fields

@@ -70,10 +70,12 @@ def query(core: Core, request: Query, recorder: Recorder | None = None) -> Query
         rows, elements = found.rows, found.elements
     else:
         rows = collection.rows(version, plan, recorder)
+    primary = definition.schema.primary
+    known = {} if rows.keys is None else {primary.id: rows.keys}
     return QueryReply(
         collection=request.collection,
-        primary_name=definition.schema.primary.name,
-        columns=columns_of(version.views, rows.parts, rows.offsets, shape),
+        primary_name=primary.name,
+        columns=columns_of(version.views, rows.parts, rows.offsets, shape, known),
         output_fields=shape.names,
         session_ts=session_ts(core, version),
         elements=elements,

@@ -66,6 +66,17 @@ class AggregatePlan:
     outputs: tuple[Output, ...]
     order: tuple[SortKey, ...] = ()
 
+    @property
+    def aggregates(self) -> tuple[Aggregate, ...]:
+        """What is computed, in the order of the columns."""
+        return tuple(each for each in self.outputs if isinstance(each, Aggregate))
+
+    @property
+    def fields(self) -> tuple[FieldSchema, ...]:
+        """The fields that are read."""
+        targets = (aggregate.field for aggregate in self.aggregates)
+        return (*self.keys, *(field for field in targets if field is not None))
+
 
 def is_aggregate(name: str) -> bool:
     """Whether an output field's name is a call such as ``sum(price)``."""
@@ -114,7 +125,7 @@ def aggregated(
     Raises:
         CorruptionError: a column file is damaged; the message names it.
     """
-    wanted = [output for output in plan.outputs if isinstance(output, Aggregate)]
+    wanted = plan.aggregates
     totals = Totals(plan.keys, wanted)
     fields = [aggregate.field for aggregate in wanted if aggregate.field is not None]
     for position, view in enumerate(version.views):

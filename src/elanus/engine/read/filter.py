@@ -160,6 +160,24 @@ def allowed_rows(
     return Allowed(matching)
 
 
+def rows_named(
+    version: Version,
+    position: int,
+    partitions: frozenset[int] | None,
+    keys: list[int] | list[str],
+) -> Offsets:
+    """Offsets of the rows of one segment with these keys that reads may return.
+
+    What a filter of keys alone leaves, without a pass over the others.
+    """
+    live = version.partitions
+    if partitions is not None:
+        live &= partitions
+    offsets = np.unique(rows_of_keys(version, version.views[position], keys))
+    visible = version.visible(position, live) if len(offsets) else None
+    return offsets if visible is None else offsets[visible[offsets]]
+
+
 def _all_visible(
     version: Version, position: int, partitions: frozenset[int]
 ) -> Allowed | None:
@@ -251,7 +269,9 @@ def rows_of_keys(
 ) -> Offsets:
     """Offsets of the rows of a segment that hold these keys, hidden ones included."""
     try:
-        column = array_of_plain(keys).cast(version.schema.primary.arrow_type)
+        column = array_of_plain(keys)
+        if column.type != version.schema.primary.arrow_type:
+            column = column.cast(version.schema.primary.arrow_type)
     except (pa.ArrowInvalid, OverflowError):
         # keys beyond 64 bits match nothing
         column = pa.array(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from elanus.engine.read.filter import allowed_rows, matching_rows
+from elanus.engine.read.filter import allowed_rows, matching_rows, rows_named
 from elanus.engine.read.first import first_rows, values_at
 from elanus.engine.read.order import sorted_rows
 from elanus.engine.read.output import output_columns
@@ -19,7 +19,7 @@ from elanus.engine.read.recorder import Recorder
 from elanus.engine.version import SegmentView, Version
 from elanus.expr.predicate import Predicate
 from elanus.index.base import Allowed
-from elanus.schema.arrays import values_of
+from elanus.schema.arrays import array_of, values_of
 from elanus.schema.columns import Offsets, concat
 from elanus.segment.keys import Codes, codes_of
 from elanus.segment.sealed import SealedSegment
@@ -27,10 +27,15 @@ from elanus.segment.sealed import SealedSegment
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows chosen from a version: position in its views, and row offset, of each."""
+    """Rows chosen from a version: position in its views, and row offset, of each.
+
+    Attributes:
+        keys: the primary key of each, where it was read anyway.
+    """
 
     parts: Offsets
     offsets: Offsets
+    keys: pa.Array | None = None
 
     @classmethod
     def none(cls) -> Rows:
@@ -39,7 +44,8 @@ class Rows:
 
     def take(self, order: Offsets) -> Rows:
         """The rows at ``order``."""
-        return Rows(self.parts[order], self.offsets[order])
+        keys = None if self.keys is None else self.keys.take(array_of(order))
+        return Rows(self.parts[order], self.offsets[order], keys)
 
 
 def query(
@@ -92,11 +98,17 @@ def _by_key(
     """
     primary = version.schema.primary.id
     parts, offsets, keys = [], [], []
+    named = None if plan.predicate is None else plan.predicate.primary_keys()
     for position, view in enumerate(version.views):
-        allowed = allowed_rows(version, position, plan.partitions, plan.predicate, rng)
-        chosen = np.arange(view.n_rows) if allowed is None else allowed.offsets
-        if recorder is not None:
-            recorder.filter_ran(position, allowed)
+        if named is not None and recorder is None:
+            chosen = rows_named(version, position, plan.partitions, named)
+        else:
+            allowed = allowed_rows(
+                version, position, plan.partitions, plan.predicate, rng
+            )
+            chosen = np.arange(view.n_rows) if allowed is None else allowed.offsets
+            if recorder is not None:
+                recorder.filter_ran(position, allowed)
         if not len(chosen):
             continue
         if end is not None:
@@ -109,11 +121,21 @@ def _by_key(
             recorder.step("order")
     if not parts:
         return Rows.none()
-    rows = Rows(np.concatenate(parts), np.concatenate(offsets))
-    order = values_of(pc.sort_indices(concat(list(keys)))).astype(np.int64)
+    column = concat(list(keys))
+    assert isinstance(column, pa.Array)
+    rows = Rows(np.concatenate(parts), np.concatenate(offsets), column)
+    order = _ascending(column)
     if end is None or plan.order:
         return rows.take(order)
     return rows.take(order[plan.offset : end])
+
+
+def _ascending(keys: pa.Array) -> Offsets:
+    """Positions of the keys in ascending order."""
+    if pa.types.is_integer(keys.type):
+        return np.argsort(values_of(keys), kind="stable")
+    found: Offsets = values_of(pc.sort_indices(keys)).astype(np.int64)
+    return found
 
 
 def count(
