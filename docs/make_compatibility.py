@@ -96,9 +96,8 @@ REMARKS = {
     "types are different groups; [rerank functions](reranking.md): boosts count among "
     "all rows allowed; with `strict_cast` 1.0 is no whole number; `search_aggregation` "
     "counts the rows that Milvus counts: of the nearest groups as many as the largest "
-    "`top_hits` asks for, never fewer than there are; words of `highlight_query` are "
-    "marked; `highlight_search_text` of BM25 and semantic highlighters are refused "
-    "(3000)",
+    "`top_hits` asks for, never fewer than there are; semantic highlighters are "
+    "refused (3000)",
     "TransferNode": "the one node can be put into a group, and serves what it did",
     "TransferReplica": "refused (3000) where a copy would leave the only node",
     "Upsert": "replaces the key's rows in all partitions, auto ids by new ones; "

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("pymilvus", reason="needs the extra milvus")
-from pymilvus import DataType, LexicalHighlighter
+from pymilvus import DataType, Function, FunctionType, LexicalHighlighter
 from pymilvus.exceptions import MilvusException
 
 import elanus
@@ -37,7 +37,11 @@ def client(tmp_path: Path) -> Iterator[Any]:
     stem = {"type": "english"}
     schema.add_field("stem", DataType.VARCHAR, analyzer_params=stem, **words)
     schema.add_field("raw", DataType.VARCHAR, max_length=200, nullable=True)
+    schema.add_field("words", DataType.SPARSE_FLOAT_VECTOR)
+    bm25 = Function("f", FunctionType.BM25, ["plain"], ["words"])
+    schema.add_function(bm25)
     index = client.prepare_index_params()
+    index.add_index("words", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
     index.add_index("vector", index_type="FLAT", metric_type="L2")
     client.create_collection("docs", schema=schema, index_params=index)
     rows = [
@@ -61,7 +65,9 @@ def highlighter(*queries: tuple[str, str], **more: Any) -> LexicalHighlighter:
 def test_words_are_marked_as_their_fields_cut_them(client: Any) -> None:
     """Every hit has its fragments, none where nothing matches; queries share them."""
     marks = highlighter(("plain", "water"), ("stem", "run"), ("stem", "WATER"))
-    for hits in client.search("docs", [QUERY, QUERY], limit=5, highlighter=marks):
+    for hits in client.search(
+        "docs", [QUERY, QUERY], anns_field="vector", limit=5, highlighter=marks
+    ):
         found = [
             [hit["highlight"][name]["fragments"] for name in ("plain", "stem")]
             for hit in hits
@@ -79,17 +85,60 @@ def test_words_are_marked_as_their_fields_cut_them(client: Any) -> None:
 def test_fragments_have_their_size(client: Any) -> None:
     """Parameters count; a page has the fragments of its rows."""
     marks = highlighter(("plain", "water"), fragment_size=1, num_of_fragments=1)
-    hits = client.search("docs", [QUERY], limit=1, highlighter=marks)[0]
+    hits = client.search(
+        "docs", [QUERY], anns_field="vector", limit=1, highlighter=marks
+    )[0]
     assert hits[0]["highlight"]["plain"]["fragments"] == ["{water}"]
     page = {"offset": 1}
     hits = client.search(
-        "docs", [QUERY], limit=2, search_params=page, highlighter=marks
+        "docs",
+        [QUERY],
+        anns_field="vector",
+        limit=2,
+        search_params=page,
+        highlighter=marks,
     )[0]
     assert [hit["highlight"]["plain"]["fragments"] for hit in hits] == [[], []]
     filtered = client.search(
-        "docs", [QUERY], limit=2, filter="id > 99", highlighter=marks
+        "docs",
+        [QUERY],
+        anns_field="vector",
+        limit=2,
+        filter="id > 99",
+        highlighter=marks,
     )
     assert list(filtered[0]) == []
+
+
+def test_words_of_the_search_are_marked(client: Any) -> None:
+    """Those of each query in its own answer, beside those of other texts."""
+    marks = highlighter(("plain", "seat"), highlight_search_text=True, fragment_size=1)
+    given = client.search(
+        "docs",
+        ["water running", "Must", "waters"],
+        anns_field="words",
+        limit=5,
+        highlighter=marks,
+    )
+    found = [
+        {hit["id"]: hit["highlight"]["plain"]["fragments"] for hit in hits}
+        for hits in given
+    ]
+    assert found == [
+        {0: ["{seat}", "{water}", "{water}"], 4: ["{running}"]},
+        {1: ["{Must}"]},
+        {4: ["{waters}"]},
+    ]
+    with pytest.raises(MilvusException, match="input field of BM25 annsField not fou"):
+        client.search(
+            "docs",
+            ["water"],
+            anns_field="vector",
+            search_params={"metric_type": "BM25"},
+            highlighter=marks,
+        )
+    with pytest.raises(MilvusException, match="please provide varchar/text for BM25"):
+        client.search("docs", [QUERY], anns_field="words", highlighter=marks)
 
 
 REFUSED: list[tuple[LexicalHighlighter, str]] = [
@@ -117,8 +166,10 @@ def test_what_cannot_be_marked_is_refused(client: Any) -> None:
     """With Milvus' text where Milvus' tests have one."""
     for marks, words in REFUSED:
         with pytest.raises(MilvusException) as caught:
-            client.search("docs", [QUERY], limit=1, highlighter=marks)
+            client.search(
+                "docs", [QUERY], anns_field="vector", limit=1, highlighter=marks
+            )
         assert words in caught.value.message
     marks = LexicalHighlighter(highlight_query=[{"type": "Fuzzy"}])
     with pytest.raises(MilvusException, match="unsupported highlight query type: Fuzz"):
-        client.search("docs", [QUERY], limit=1, highlighter=marks)
+        client.search("docs", [QUERY], anns_field="vector", limit=1, highlighter=marks)

@@ -1,29 +1,32 @@
 """Highlighters of searches: which words of which fields are marked, with Milvus' texts.
 
-What matches is found with the analyzer of the field. The text of a search itself can be
-marked where the search compares texts, which is a matter of its metric.
+What matches is found with the analyzer of the field. Words that a search itself asks
+for are marked in the field whose words it compares, which searches by BM25 do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
 
+from elanus.distance.metrics import Metric
 from elanus.engine.definition import CollectionDefinition
+from elanus.engine.read.plan import vector_field
 from elanus.engine.read.search import SearchHits
 from elanus.engine.version import gather
 from elanus.errors import InvalidParameter, UnsupportedOperation
+from elanus.functions.bm25 import function_of
 from elanus.functions.highlight import Span, Style, fragments
 from elanus.schema.schema import FieldSchema
 from elanus.service.loaded_fields import check_searched_loaded
 from elanus.service.replies import Highlight
 from elanus.service.request_functions import Highlighter
-from elanus.service.requests import Search
+from elanus.service.requests import Queries, Search
 from elanus.text.analyzer import Analyzer
 from elanus.text.fields import analyzer_of, analyzers_of, is_analyzed
 
@@ -37,12 +40,14 @@ class Marked:
 
     Attributes:
         texts: whose words are marked, in the answers to every query.
-        by_query: whose words are marked, of each query in its own answer.
+        is_searched: whether those of the queries are marked, too.
+        by_query: texts of the queries, whose words are marked in their own answers.
         chooser: the field that says by which analyzer a text is cut; ``None`` for one.
     """
 
     field: FieldSchema
     texts: tuple[str, ...] = ()
+    is_searched: bool = False
     by_query: tuple[str, ...] = ()
     chooser: FieldSchema | None = None
 
@@ -58,6 +63,16 @@ class Highlighting:
 
     style: Style
     fields: tuple[Marked, ...]
+
+    def for_queries(self, queries: Queries | None) -> Highlighting:
+        """The same for a search with these queries."""
+        sent = () if queries is None else queries.raw
+        texts = tuple(text.decode(errors="replace") for text in sent)
+        fields = tuple(
+            replace(marked, by_query=texts) if marked.is_searched else marked
+            for marked in self.fields
+        )
+        return replace(self, fields=fields)
 
     def of(self, hits: SearchHits) -> tuple[Highlight, ...]:
         """The fragments of every hit, field by field.
@@ -107,12 +122,9 @@ class _Words:
 
 
 def highlighting_of(
-    definition: CollectionDefinition, request: Search, metric: str
+    definition: CollectionDefinition, request: Search
 ) -> Highlighting | None:
     """What a search wants marked; ``None`` for nothing.
-
-    Args:
-        metric: of the search.
 
     Raises:
         InvalidParameter: with Milvus' text.
@@ -131,27 +143,40 @@ def highlighting_of(
     by_name: dict[str, list[str]] = {}
     for name, text in _queries(given):
         by_name.setdefault(name, []).append(text)
-    fields = [
-        _marked(definition, name, tuple(texts)) for name, texts in by_name.items()
-    ]
+    searched = ""
     if given.params.get("highlight_search_text", "false").lower() == "true":
-        _refuse_search_text(metric)
-    elif not fields:
+        searched = _searched(definition, request)
+        by_name.setdefault(searched, [])
+    if not by_name:
         raise InvalidParameter("highlight_search_text or highlight_query is required")
+    fields = (
+        replace(_marked(definition, name, tuple(texts)), is_searched=name == searched)
+        for name, texts in by_name.items()
+    )
     return Highlighting(style, tuple(fields))
 
 
-def _refuse_search_text(metric: str) -> None:
-    """Refuse to mark the text of a search that compares no texts.
+def _searched(definition: CollectionDefinition, request: Search) -> str:
+    """The field whose words a search compares.
 
-    The field whose texts a search by BM25 compares is the place for its query texts:
-    :attr:`Marked.by_query`.
+    Raises:
+        InvalidParameter: it compares none.
     """
-    if metric != "BM25":
+    options = request.options
+    field = vector_field(definition.schema, options.anns_field)
+    metric = options.metric_type or definition.metric_of(field)
+    if metric.upper() != Metric.BM25:
+        # the name of the other metric is missing in Milvus' text, too
         raise InvalidParameter(
             'Search highlight only support with metric type "BM25" but was: '
         )
-    raise UnsupportedOperation("highlight_search_text in a search")
+    function = function_of(definition.schema, field)
+    if function is None:
+        raise InvalidParameter(
+            "service internal error: Search with highlight failed, input field of "
+            "BM25 annsField not found"
+        )
+    return function.inputs[0]
 
 
 def _style(params: Mapping[str, str]) -> Style:
@@ -221,7 +246,7 @@ def _marked(
     check_searched_loaded(definition, field)
     several = analyzers_of(field)
     chooser = None if several is None else schema.by_name[several.field]
-    return Marked(field, texts, (), chooser)
+    return Marked(field, texts, chooser=chooser)
 
 
 def _json(text: str) -> Any:

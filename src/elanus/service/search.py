@@ -204,6 +204,9 @@ def prepare(core: Core, request: Search) -> Prepared:
         rescoring = rescoring.of_queries(n_asked, rows)
     if buckets is not None:
         buckets.check_entries(n_asked)
+    marks = planned.highlighting
+    if marks is not None:
+        marks = marks.for_queries(request.queries)
     return Prepared(
         request,
         collection,
@@ -214,7 +217,7 @@ def prepare(core: Core, request: Search) -> Prepared:
         rows,
         rescoring,
         buckets,
-        planned.highlighting,
+        marks,
     )
 
 

@@ -91,9 +91,10 @@ def find_plan(core: Core, collection: Collection, request: Search) -> PlannedSea
         and known.definition is definition
     ):
         return known
+    # before the rest, as Milvus complains of it first
+    marks = highlighting_of(definition, request)
     planned = _planned(collection, definition, request)
     rescoring = rescoring_of(definition, request, core.services)
-    marks = highlighting_of(definition, request, planned.plan.metric)
     planned = replace(planned, rescoring=rescoring, highlighting=marks)
     core.search_plans.keep(key, planned)
     return planned

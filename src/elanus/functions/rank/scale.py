@@ -27,7 +27,7 @@ def normalised(scores: Floats, metric: Metric) -> Floats:
     if metric is Metric.COSINE:
         return (_ONE + scores) * _HALF
     turn = np.arctan(scores.astype(np.float64)).astype(np.float32)
-    if metric.value == "BM25":  # of which no score is below zero
+    if metric is Metric.BM25:  # of which no score is below zero
         return _TWO * turn / _PI
     if metric.row.larger_is_better:
         return _HALF + turn / _PI
