@@ -17,7 +17,7 @@ from elanus.schema.types import DataType
 from elanus.service import requests as r
 from elanus.service import requests_alter as ra
 from elanus.service.replies_text import AnalyzedToken
-from elanus.service.requests_text import RunAnalyzer
+from elanus.service.requests_text import ComputePhraseMatchSlop, RunAnalyzer
 from service.stage import DEFAULT, DIM, Stage
 
 MATCHED = {"enable_analyzer": "true", "enable_match": "true"}
@@ -116,3 +116,12 @@ def test_fields_refused(stage: Stage, properties: dict[str, str], text: str) -> 
 def test_unused_parameters_are_not_read(stage: Stage) -> None:
     """An analyzer that nothing asks is not made, as in Milvus."""
     create(stage, text_field(analyzer_params=json.dumps({"type": "x"})))
+
+
+def test_least_slops(stage: Stage) -> None:
+    """How far a phrase has to be bent to be found in a text, if it can."""
+    texts = ("machine learning", "machine deep learning", "learning machine", "machine")
+    asked = ComputePhraseMatchSlop("", "Machine Learning", texts)
+    assert stage.ask(asked).slops == (0, 1, 2, None)
+    with pytest.raises(InvalidParameter):
+        stage.ask(ComputePhraseMatchSlop("", "!", texts))

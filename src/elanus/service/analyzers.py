@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from itertools import accumulate, repeat
 
+import numpy as np
+
 from elanus.errors import FieldNotFound, InvalidParameter
 from elanus.service.collections import need_loaded
 from elanus.service.core import Core
-from elanus.service.replies_text import AnalyzedTexts, AnalyzedToken
-from elanus.service.requests_text import RunAnalyzer
+from elanus.service.replies_text import AnalyzedTexts, AnalyzedToken, PhraseSlops
+from elanus.service.requests_text import ComputePhraseMatchSlop, RunAnalyzer
 from elanus.text.analyzer import Analyzer, token_hash
 from elanus.text.config import analyzer_from
 from elanus.text.fields import analyzer_of, analyzers_of, is_analyzed
+from elanus.text.match import least_slop
 
 
 def run_analyzer(core: Core, request: RunAnalyzer) -> AnalyzedTexts:
@@ -86,3 +89,29 @@ def _analyzed(
         )
         for token in analyzer.tokens(text)
     )
+
+
+def compute_slops(core: Core, request: ComputePhraseMatchSlop) -> PhraseSlops:
+    """The least slop with which each text holds a phrase; ``None`` if it lacks a word.
+
+    Raises:
+        InvalidParameter: the analyzer cannot be, or cuts nothing from the phrase.
+        UnsupportedOperation: a library that is needed is not installed.
+    """
+    analyzer = analyzer_from(request.description)
+    tokens, offsets = analyzer.placed(request.phrase)
+    if not tokens:
+        raise InvalidParameter("the query text has no token")
+    terms = list(zip(tokens, offsets, strict=True))
+    slops = []
+    for text in request.texts:
+        words, positions = analyzer.placed(text)
+        places: dict[str, list[int]] = {}
+        for word, position in zip(words, positions, strict=True):
+            places.setdefault(word, []).append(position)
+        aligned = [
+            np.array(places.get(token, ()), np.int32) - np.int32(offset)
+            for token, offset in terms
+        ]
+        slops.append(least_slop(aligned) if all(map(len, aligned)) else None)
+    return PhraseSlops(tuple(slops))

@@ -118,6 +118,7 @@ OPERATIONS: dict[type[Request], Operation] = {
     r.HybridSearch: hybrid.hybrid_search,
     r.Query: query.query,
     rt.RunAnalyzer: analyzers.run_analyzer,
+    rt.ComputePhraseMatchSlop: analyzers.compute_slops,
     r.Flush: flush.flush,
     r.GetFlushState: flush.get_flush_state,
     r.FlushAll: flush.flush_all,

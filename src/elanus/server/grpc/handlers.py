@@ -149,6 +149,7 @@ HANDLERS: dict[str, Handler] = {
     "Query": Handler(decode_search.query, encode.query, Lane.READ),
     # analyzers
     "RunAnalyzer": Handler(text.run_analyzer, text.analyzed),
+    "ComputePhraseMatchSlop": Handler(text.compute_slops, text.slops),
     # flush, compaction, segments
     "Flush": Handler(d.flush, encode.flushed),
     "GetFlushState": Handler(d.get_flush_state, encode.flushed_flag),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from elanus.server.grpc.encode import reply_bytes, reply_message
 from elanus.server.grpc.messages import Message, message_class
-from elanus.service.replies_text import AnalyzedTexts, AnalyzedToken
+from elanus.service.replies_text import AnalyzedTexts, AnalyzedToken, PhraseSlops
 from elanus.service.requests import Request
-from elanus.service.requests_text import RunAnalyzer
+from elanus.service.requests_text import ComputePhraseMatchSlop, RunAnalyzer
 
 
 def run_analyzer(message: Message, database: str) -> Request:
@@ -39,3 +39,20 @@ def _token(token: AnalyzedToken) -> Message:
         position_length=token.length,
         hash=token.hash,
     )
+
+
+def compute_slops(message: Message, database: str) -> Request:
+    """``ComputePhraseMatchSlopRequest``."""
+    return ComputePhraseMatchSlop(
+        message.analyzer_params, message.query_text, tuple(message.data_texts)
+    )
+
+
+def slops(reply: PhraseSlops) -> bytes:
+    """``ComputePhraseMatchSlopResponse``; the slop of a text that cannot match is 0."""
+    message = reply_message(
+        "ComputePhraseMatchSlopResponse",
+        is_match=[slop is not None for slop in reply.slops],
+        slops=[slop or 0 for slop in reply.slops],
+    )
+    return reply_bytes(message)
