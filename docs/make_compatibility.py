@@ -53,9 +53,10 @@ REMARKS = {
     "clustering key is kept and told; `query_mode` raises the limits, and every index "
     "serves them",
     "CreateIndex": "FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, HNSW, "
-    "HNSW_SQ, HNSW_PQ, BIN_FLAT, BIN_IVF_FLAT, SPARSE_INVERTED_INDEX, SPARSE_WAND and "
+    "HNSW_SQ, HNSW_PQ, DISKANN, BIN_FLAT, BIN_IVF_FLAT, SPARSE_INVERTED_INDEX, "
+    "SPARSE_WAND and "
     "AUTOINDEX, and FAISS where its text names one of those of numbers (`IVF64,Flat`, "
-    "`HNSW16,SQ8`); IVF_FLAT_CC, IVF_SQ_CC, HNSW_PRQ, DISKANN, AISAQ, MINHASH_LSH and "
+    "`HNSW16,SQ8`); IVF_FLAT_CC, IVF_SQ_CC, HNSW_PRQ, AISAQ, MINHASH_LSH and "
     "GPU_* are refused (3000); those of scalars and JSON paths are checked, kept and "
     "told, and filters scan columns",
     "Delete": "a filter that is not of keys needs a loaded collection",

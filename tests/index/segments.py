@@ -31,6 +31,7 @@ BUILDS: dict[str, Mapping[str, Any]] = {
     "HNSW": {"M": "16", "efConstruction": "100"},
     "HNSW_SQ": {"M": "16", "efConstruction": "100", "sq_type": "SQ6"},
     "HNSW_PQ": {"M": "16", "efConstruction": "100", "m": 16, "nbits": 6},
+    "DISKANN": {"search_list_size": "100"},
     "FAISS": {"faiss_index_name": "IVF32,Flat"},
     "AUTOINDEX": {},
 }

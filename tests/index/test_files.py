@@ -21,6 +21,7 @@ _CHEAPER = {
     "HNSW": {"efConstruction": 20},
     "HNSW_SQ": {"efConstruction": 20},
     "HNSW_PQ": {"efConstruction": 20, "m": 8},
+    "DISKANN": {"search_list_size": 20},
     "IVF_PQ": {"m": 8},
 }
 

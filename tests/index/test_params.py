@@ -375,3 +375,30 @@ def test_bad_sparse_builds(given: dict[str, Any], text: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
         parse_build_params("SPARSE_INVERTED_INDEX", given)
     assert text in str(caught.value)
+
+
+def test_a_disk_index_takes_the_degree_of_its_graph() -> None:
+    """And, as Milvus, its own default for what it cannot use."""
+    kind = index_kind("DISKANN")
+    given = {"max_degree": "32", "search_list_size": 50}
+    assert kind.resolve(given, 100, 8) == {
+        "M": 16,
+        "efConstruction": 50,
+        "sq_type": 2,
+    }
+    usual = kind.resolve({}, 100, 8)
+    assert (usual["M"], usual["efConstruction"]) == (28, 100)
+    for odd in (-1, 10_000, True, None, 3.5, "many"):
+        assert kind.resolve({"max_degree": odd}, 100, 8) == usual
+
+
+@pytest.mark.parametrize("name", ["search_list_size", "search_list"])
+def test_how_hard_a_disk_index_is_searched(name: str) -> None:
+    """By the name of today, or that of older clients; at least the limit."""
+    assert parse_search_params("DISKANN", {name: 30}, 10) == SearchParams(30)
+    with pytest.raises(SearchParameterError, match="should be larger than k"):
+        parse_search_params("DISKANN", {name: 1}, 10)
+    with pytest.raises(SearchParameterError, match="should be integer"):
+        parse_search_params("DISKANN", {name: None}, 10)
+    with pytest.raises(SearchParameterError, match=r"in range \[1, 2147483647\]"):
+        parse_search_params("DISKANN", {name: -1}, 10)

@@ -37,6 +37,7 @@ FLOORS = {
     "HNSW": 0.97,
     "HNSW_SQ": 0.97,
     "HNSW_PQ": 0.88,
+    "DISKANN": 0.94,
     "FAISS": 0.95,
     "AUTOINDEX": 0.97,
 }

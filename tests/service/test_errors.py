@@ -192,7 +192,7 @@ INDEXES = [
     (_index("vector", "HNSW", M="1"), 1100, "Out of range in json: param 'M' (1) sho"),
     (_index("vector", "BIN_FLAT"), 1100, "data type FloatVector can't build with thi"),
     (_index("vector", "INVERTED"), 1100, "data type FloatVector can't build with thi"),
-    (_index("vector", "DISKANN"), 3000, "index type DISKANN: unsupported operation"),
+    (_index("vector", "AISAQ"), 3000, "index type AISAQ: unsupported operation"),
     (_index("vector", "", M="16"), 1100, "only metric type can be passed when use Aut"),
     (_index("vector", "FLAT", name="1 x"), 1100, "Invalid index name: 1 x. The first"),
     (_index("topic", "HNSW"), 1100, "data type Int64 can't build with this index HNSW"),

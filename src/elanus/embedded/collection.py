@@ -194,10 +194,10 @@ class Collection(Reader):
         Args:
             field: its name, or a key of the dynamic field; empty for the only vectors.
             index_type: AUTOINDEX for all fields; of numbers FLAT, IVF_FLAT, IVF_SQ8,
-                IVF_PQ, IVF_RABITQ, SCANN, HNSW, HNSW_SQ, HNSW_PQ; of bits BIN_FLAT,
-                BIN_IVF_FLAT; of sparse vectors SPARSE_INVERTED_INDEX. Int8 vectors
-                take those that begin with HNSW. Of scalars INVERTED, BITMAP, STL_SORT,
-                TRIE, NGRAM, RTREE.
+                IVF_PQ, IVF_RABITQ, SCANN, HNSW, HNSW_SQ, HNSW_PQ, DISKANN; of bits
+                BIN_FLAT, BIN_IVF_FLAT; of sparse vectors SPARSE_INVERTED_INDEX. Int8
+                vectors take those that begin with HNSW. Of scalars INVERTED, BITMAP,
+                STL_SORT, TRIE, NGRAM, RTREE.
             metric: L2, IP or COSINE; of bits HAMMING or JACCARD, of sparse vectors IP;
                 the collection's when empty. None of scalars.
             params: build parameters, such as ``{"M": 16, "efConstruction": 200}``; of

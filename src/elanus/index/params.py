@@ -46,6 +46,11 @@ PQ_M = Parameter("m", 1, 65536, None)
 PQ_NBITS = Parameter("nbits", 1, 24, 8)
 NPROBE = Parameter("nprobe", 1, 65536, 8)
 EF = Parameter("ef", 1, INT_MAX, None)
+DISKANN = "DISKANN"
+MAX_DEGREE = Parameter("max_degree", 1, 512, 56)
+SEARCH_LIST_SIZE = Parameter("search_list_size", 1, INT_MAX, 100)
+# As older clients call it in searches.
+_SEARCH_LIST = "search_list"
 GRAPH_PQ_M = Parameter("m", 1, 65536, 32)
 QUERY_BITS = Parameter("rbq_bits_query", 0, 8, 0)
 REORDER_K = Parameter("reorder_k", 1, INT_MAX, None)
@@ -82,7 +87,7 @@ _SPARSE_KINDS = ("SPARSE_INVERTED_INDEX", "SPARSE_WAND")
 
 RECALL_TARGET = "recall_target"
 # What a recall target takes the place of.
-_EFFORT_NAMES = ("ef", "nprobe", "efSearch", "level")
+_EFFORT_NAMES = ("ef", "nprobe", "efSearch", "level", "search_list_size", "search_list")
 
 FACTORY_NAME = "faiss_index_name"
 # As faiss calls them; whichever the index has, the other changes nothing.
@@ -98,6 +103,7 @@ BUILD_PARAMETERS: dict[str, tuple[Parameter, ...]] = {
     "HNSW": (M, EF_CONSTRUCTION),
     "HNSW_SQ": (M, EF_CONSTRUCTION),
     "HNSW_PQ": (M, EF_CONSTRUCTION, GRAPH_PQ_M, PQ_NBITS),
+    DISKANN: (MAX_DEGREE, SEARCH_LIST_SIZE),
     "FAISS": (),
     "BIN_FLAT": (),
     "BIN_IVF_FLAT": (NLIST,),
@@ -124,6 +130,7 @@ EFFORT_PARAMETERS: dict[str, Parameter | None] = {
     "HNSW": EF,
     "HNSW_SQ": EF,
     "HNSW_PQ": EF,
+    DISKANN: SEARCH_LIST_SIZE,
     "FAISS": None,
     "BIN_FLAT": None,
     "BIN_IVF_FLAT": NPROBE,
@@ -271,6 +278,8 @@ def parse_search_params(
         checked = parse_search_params(kind, rest, limit)
         return replace(checked, recall_target=target)
     parameter = EFFORT_PARAMETERS[kind]
+    if kind == DISKANN and _SEARCH_LIST in given:
+        given = {SEARCH_LIST_SIZE.name: given[_SEARCH_LIST], **given}
     for refining in REFINING_PARAMETERS.get(kind, ()):
         if refining.name in given:
             _check_refining(refining, given[refining.name], limit)
@@ -287,8 +296,10 @@ def parse_search_params(
     problem = _range_problem(parameter, value)
     if problem:
         raise SearchParameterError(problem)
-    if parameter is EF and value < limit:
-        raise SearchParameterError(f"ef({value}) should be larger than k({limit})")
+    if parameter in (EF, SEARCH_LIST_SIZE) and value < limit:
+        raise SearchParameterError(
+            f"{parameter.name}({value}) should be larger than k({limit})"
+        )
     return SearchParams(value)
 
 

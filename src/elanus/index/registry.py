@@ -16,6 +16,7 @@ from elanus.errors import InvalidParameter
 from elanus.index.base import BuildRequest, IndexKind, IndexMeta, VectorIndex
 from elanus.index.binary.ivf import BinaryIvf
 from elanus.index.dense.coded_hnsw import CodedHnsw
+from elanus.index.dense.disk import Disk
 from elanus.index.dense.flat import Flat
 from elanus.index.dense.hnsw import Hnsw
 from elanus.index.dense.ivf import Ivf
@@ -85,6 +86,7 @@ KINDS: dict[str, IndexKind] = {
         Hnsw(),
         CodedHnsw("HNSW_SQ"),
         CodedHnsw("HNSW_PQ"),
+        Disk(),
         FactoryIndex(),
         BinaryIvf("BIN_FLAT"),
         BinaryIvf("BIN_IVF_FLAT"),
@@ -110,6 +112,7 @@ TAKEN: dict[str, frozenset[DataType]] = {
     "HNSW": _OF_FLOATS | {DataType.INT8_VECTOR},
     "HNSW_SQ": _OF_FLOATS | {DataType.INT8_VECTOR},
     "HNSW_PQ": _OF_FLOATS | {DataType.INT8_VECTOR},
+    "DISKANN": _OF_FLOATS,
     "BIN_FLAT": _OF_BITS,
     "BIN_IVF_FLAT": _OF_BITS,
     "SPARSE_INVERTED_INDEX": _OF_SPARSE,

@@ -29,7 +29,7 @@ _INVALID = "invalid index params"
 _FLOATS = TAKEN["FLAT"]
 # Milvus' kinds that Elanus does not build, and the vectors they are for.
 _NOT_BUILT: dict[str, frozenset[DataType]] = {
-    **dict.fromkeys(("IVF_FLAT_CC", "IVF_SQ_CC", "DISKANN", "AISAQ"), _FLOATS),
+    **dict.fromkeys(("IVF_FLAT_CC", "IVF_SQ_CC", "AISAQ"), _FLOATS),
     "HNSW_PRQ": TAKEN["HNSW"],
     **dict.fromkeys(
         ("GPU_CAGRA", "GPU_IVF_FLAT", "GPU_IVF_PQ", "GPU_BRUTE_FORCE"),

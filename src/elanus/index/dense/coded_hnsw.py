@@ -125,7 +125,7 @@ class CodedHnsw:
         with native_threads(request.threads):
             add_in_chunks(graph, request, _CHUNK_ROWS, _GRAPH_SHARE)
             if request.rows:
-                _replace_rows(graph, _coded(self.name, meta, request))
+                _replace_rows(graph, _coded(meta, request))
             request.step(_CODED_SHARE)
             write_native(graph, path)
             if request.rows >= _MIN_CALIBRATED_ROWS:
@@ -158,9 +158,9 @@ def _replace_rows(graph: Any, storage: Any) -> None:
     rows.this.own(True)  # freed with this name
 
 
-def _coded(kind: str, meta: IndexMeta, request: BuildRequest) -> Any:
+def _coded(meta: IndexMeta, request: BuildRequest) -> Any:
     """The rows as codes, in their order."""
-    storage = _new_storage(kind, meta)
+    storage = _new_storage(meta)
     if not storage.is_trained:
         if isinstance(storage, faiss.IndexPQ):
             storage.pq.cp.seed = request.seed & _SEED_BITS
@@ -172,9 +172,9 @@ def _coded(kind: str, meta: IndexMeta, request: BuildRequest) -> Any:
     return storage
 
 
-def _new_storage(kind: str, meta: IndexMeta) -> Any:
+def _new_storage(meta: IndexMeta) -> Any:
     code = faiss_metric(meta.metric)
-    if kind == "HNSW_SQ":
+    if SQ_TYPE.name in meta.resolved:
         name = SQ_TYPE.values[meta.resolved[SQ_TYPE.name]]
         quantizer = getattr(faiss.ScalarQuantizer, _QUANTIZERS[name])
         return faiss.IndexScalarQuantizer(meta.dim, quantizer, code)
