@@ -37,6 +37,8 @@ _MIXED_MISSES = 2.0
 # From this recall on they are harder than what is like the rows: no margin is needed.
 _HARD = 0.95
 _DEVIATIONS = 1.5
+# Distances that an index derives from others differ in their last bits.
+_ROUNDING = 1e-5
 _ROWS_PER_DEPTH = 16  # of an index, for each row of the deepest measurement
 _EFFORTS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536)
 _DEEPEST_EFFORTS = (2048, 3072, 4096)
@@ -141,7 +143,7 @@ def _walked(index: VectorIndex, block: VectorBlock, exam: Exam, effort: int) -> 
 def _hits(found: TopK, truth: TopK, depth: int) -> Found:
     """Which of the rows found are as near as the last of the true ones."""
     last = truth.distances[:, depth - 1 : depth]
-    rounding = 1e-6 * np.abs(last)
+    rounding = _ROUNDING * np.abs(last)
     hits: Found = found.distances[:, :depth] <= last + rounding
     return hits
 
