@@ -83,6 +83,18 @@ class Core:
             check_collection_name(name)
             raise
 
+    def searched(self, request: CollectionRequest) -> Collection:
+        """The same for a search, which does not ask whether the name is a good one.
+
+        Raises:
+            InvalidParameter: it is empty.
+            DatabaseNotFound, CollectionNotFound: there is none.
+        """
+        self.database.need_open()
+        if not request.collection:
+            return self.collection(request)
+        return self.database.directory.resolve(request.collection, request.database)
+
     def numbered(self, collection_id: int) -> Collection:
         """The collection of this number.
 

@@ -49,7 +49,7 @@ def hybrid_search(
         UnsupportedOperation, CorruptionError.
         ModelServiceFailed: a model could not be asked.
     """
-    collection = core.collection(request)
+    collection = core.searched(request)
     options, searches = request.options, request.searches
     _check_parts(searches)
     _check_window(options, collection.definition.largest_limit)

@@ -184,7 +184,7 @@ def prepare(core: Core, request: Search) -> Prepared:
 
     Raises: as :func:`search`.
     """
-    collection = core.collection(request)
+    collection = core.searched(request)
     planned = find_plan(core, collection, request)
     plan = with_filter(planned, request)
     check_single(plan, request.options)

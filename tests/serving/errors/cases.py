@@ -102,6 +102,7 @@ LOOKUPS = [
     Case(100, UNKNOWN, lambda c: c.upsert("x", [row(1)])),
     Case(100, UNKNOWN, lambda c: c.get("x", [1])),
     Case(100, COLLECTION, _search("x")),
+    Case(100, "collection not found[database=default][collection=12-s]", _search("12-s")),
     Case(100, COLLECTION, _query(collection="x")),
     Case(100, COLLECTION, _delete("id > 1", "x")),
     Case(100, COLLECTION, lambda c: c.load_collection("x")),
