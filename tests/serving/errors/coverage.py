@@ -18,6 +18,8 @@ REASONS = {
     "index parameters": "of a kind of index: tests/index and tests/service",
     "alterations": "of alterations: tests/service",
     "nodes": "of several nodes: what one answers, tests/service/test_nodes.py says",
+    "highlights": "of marked words: tests/embedded/test_highlighting.py",
+    "words": "of filters on words: tests/expr/cases",
     "structs": "of lists and elements of structs: tests/embedded",
     "older": "of an older Milvus or its insides; nearly all tests of it are skipped",
     "other names": "a case provokes it, with other names in it",
