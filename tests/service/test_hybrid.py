@@ -62,6 +62,15 @@ def test_a_search_groups_what_it_returns(filled: Stage) -> None:
     assert keys == alone.keys.to_pylist()
 
 
+def test_an_effort_for_fewer_rows_is_one_for_any_groups(filled: Stage) -> None:
+    """It bounds the rows of a search, and groups are sought as deep as it takes."""
+    few = {"ef": 1}
+    with pytest.raises(ElanusError, match="should be larger than k"):
+        filled.ask(search_request(QUERY, 5, params=few))
+    reply = filled.ask(search_request(QUERY, 5, group_by_field="topic", params=few))
+    assert reply.counts.tolist() == [5, 5]
+
+
 def test_both_searches_count(filled: Stage) -> None:
     """A row that one of them has is found; equal scores ascend by key."""
     reply = filled.ask(hybrid(two(), 20, output_fields=("topic",)))

@@ -190,7 +190,8 @@ def plan_search(definition: CollectionDefinition, request: SearchRequest) -> Sea
         params=parse_search_params(
             "FLAT" if index is None or index.is_scanned else index.index_type,
             request.params or {},
-            request.limit + request.offset,
+            # groups are looked for as deep as it takes: an effort for rows says nothing
+            request.limit + request.offset if group is None else 1,
         ),
         outputs=outputs_of(schema, tuple(request.output_fields)),
         bounds=bounds,
