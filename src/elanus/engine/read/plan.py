@@ -351,7 +351,7 @@ def _check_window(limit: int, offset: int, largest: int) -> None:
     span = f"it should be in range [1, {largest}]"
     if not _is_int(limit) or not 1 <= limit <= largest:
         raise InvalidParameter(f"topk [{limit}] is invalid, {span}, but got {limit}")
-    if not _is_int(offset) or offset < 0:
+    if not _is_int(offset) or not 0 <= offset <= largest:
         raise InvalidParameter(f"offset [{offset}] is invalid, {span}")
     if limit + offset > largest:
         total = limit + offset
