@@ -26,6 +26,7 @@ from bench.figures import Figure, machine, markdown, sentence, write
 SUBJECTS = (
     "search",
     "filtered",
+    "scalars",
     "insert",
     "upsert",
     "reopen",

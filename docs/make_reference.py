@@ -200,6 +200,23 @@ an index names is measured on the rows themselves, so `refine`, `refine_type`,
 nothing. HNSW_PQ builds with fewer `nbits` where its tables would exceed 256 MiB: 10 for
 `m` = 32.
 
+### Indexes of scalars
+
+They change no answer: a filter uses one where it is quicker than a scan, leaf by leaf,
+which [an explanation](explain.md) shows. What is built goes by the values, not by the
+kind.
+
+- `STL_SORT`, `TRIE`, `INVERTED`, `BITMAP` of scalars: comparisons, ranges, `in`,
+  prefixes; patterns and remainders once for each distinct value.
+- `INVERTED`, `BITMAP` of arrays and members of structs: `array_contains` and its kin,
+  conditions on one element, `$[...]` in `match_*`.
+- `NGRAM` with `min_gram` and `max_gram`, of VARCHAR and JSON: `==`, `like`, `=~` with
+  a literal of at least `min_gram` bytes.
+- `INVERTED`, `BITMAP`, `STL_SORT` of JSON with `json_cast_type` and `json_path`:
+  conditions on values of that type, `json_contains` and its kin, `exists`.
+- `RTREE` of GEOMETRY: all spatial conditions but `st_isvalid`.
+- `AUTOINDEX` of all of these: the same.
+
 ## Settings
 
 How one open database behaves. Sizes in bytes, ages in seconds. The defaults suit a

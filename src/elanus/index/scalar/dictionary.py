@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from elanus.expr.kleene import mask_from_arrow
 from elanus.expr.membership import Members
 from elanus.schema.arrays import array_of, values_of
 
@@ -90,10 +91,10 @@ class NumberDictionary:
     def places(self, members: Members) -> Places:
         """See :class:`Dictionary`."""
         if self._is_whole:
-            wanted: npt.NDArray[Any] = np.unique(members.integers)
+            wanted: npt.NDArray[Any] = distinct(members.integers)
         else:
             with np.errstate(over="ignore"):
-                wanted = np.unique(members.doubles.astype(self._numbers.dtype))
+                wanted = distinct(members.doubles.astype(self._numbers.dtype))
         found = self._numbers.searchsorted(wanted)
         inside = found < len(self._numbers)
         found, wanted = found[inside], wanted[inside]
@@ -102,7 +103,7 @@ class NumberDictionary:
 
     def search_us(self, members: int) -> float:
         """See :class:`Dictionary`."""
-        return 5.0 + 0.15 * members
+        return 5.0 + 0.07 * members
 
 
 class StringDictionary:
@@ -148,7 +149,7 @@ class StringDictionary:
             inside = np.flatnonzero(near < len(self))
             near, wanted = near[inside], wanted.take(array_of(inside))
             same = pc.equal(self.values.take(array_of(near)), wanted)
-            return np.unique(near[same.to_numpy(zero_copy_only=False)])
+            return distinct(near[mask_from_arrow(same).true])
         found = []
         first = 0
         for wanted in sorted({member.encode() for member in members.values}):
@@ -164,6 +165,18 @@ class StringDictionary:
         if _SEARCH_SORTED is not None and members > _FEW_MEMBERS:
             return _FEW_MEMBERS * 10 + members * 0.8
         return members * len(self).bit_length() * _PROBE_US
+
+
+def distinct(numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The distinct numbers, ascending.
+
+    By sorting: ``np.unique`` hashes, and takes sixty times as long for millions.
+    """
+    ordered = np.sort(numbers)
+    keep = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=keep[1:])
+    found: npt.NDArray[Any] = ordered[keep]
+    return found
 
 
 def open_dictionary(values: pa.Array) -> NumberDictionary | StringDictionary:
@@ -191,7 +204,7 @@ def firsts_of(ordered: pa.Array) -> Places:
         return np.empty(0, np.int64)
     if pa.types.is_large_string(ordered.type):
         differs = pc.not_equal(ordered[1:], ordered[:-1])
-        changes = differs.to_numpy(zero_copy_only=False)
+        changes = mask_from_arrow(differs).true
     else:
         numbers = values_of(ordered)
         changes = numbers[1:] != numbers[:-1]
@@ -204,7 +217,7 @@ def comparable(column: pa.Array) -> pa.Array | None:
     if pa.types.is_large_string(kind):
         return column
     if pa.types.is_boolean(kind):
-        return array_of(column.to_numpy(zero_copy_only=False).astype(np.int64))
+        return array_of(mask_from_arrow(column).true.astype(np.int64))
     numbers = values_of(column)
     if numbers.dtype.kind != "f":
         return array_of(numbers.astype(np.int64, copy=False))

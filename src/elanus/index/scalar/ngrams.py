@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from elanus.expr import predicate as p
 from elanus.expr.jsonpath import extract
-from elanus.expr.kleene import Mask
+from elanus.expr.kleene import Mask, unknown_of
 from elanus.expr.like import words_of
 from elanus.expr.source import ColumnSource
 from elanus.index.scalar.base import (
@@ -33,6 +33,7 @@ from elanus.index.scalar.base import (
     unpacked,
 )
 from elanus.index.scalar.candidates import Candidates, answer_at
+from elanus.index.scalar.dictionary import distinct
 from elanus.index.scalar.json_path import CHUNK_ROWS, as_of_regex
 from elanus.index.scalar.regex import required_words
 from elanus.schema.arrays import array_of, values_of
@@ -243,15 +244,12 @@ def ngram_parts(
     all_counts = np.concatenate(counts)
     stored = np.where(all_counts * _COMMON_SHARE <= n_rows, all_counts, 0)
     starts = np.concatenate(([0], np.cumsum(stored))).astype(np.int64)
-    unknown = None
-    if strings.null_count:
-        unknown = strings.is_null().to_numpy(zero_copy_only=False)
     return {
         "grams": array_of(np.concatenate(grams)),
         "counts": array_of(all_counts.astype(np.uint32)),
         "starts": array_of(starts),
         "rows": array_of(np.concatenate(lists)),
-        "unknown": packed(unknown),
+        "unknown": packed(unknown_of(strings)),
     }
 
 
@@ -296,8 +294,8 @@ def _pairs(
             pairs = (hashes[places].astype(np.uint64) << np.uint64(32)) | rows.astype(
                 np.uint64
             )
-            found.append(np.unique(pairs))
-    return np.unique(np.concatenate(found))
+            found.append(distinct(pairs))
+    return distinct(np.concatenate(found))
 
 
 def _inside(

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from elanus.expr import predicate as p
 from elanus.expr.boxes import Boxes, boxes_of
-from elanus.expr.kleene import Mask
+from elanus.expr.kleene import Mask, unknown_of
 from elanus.expr.source import ColumnSource
 from elanus.index.scalar.base import MASK_ROW_US, OVERHEAD_US, Lookup, packed, unpacked
 from elanus.index.scalar.candidates import Candidates, answer_at
@@ -161,15 +161,12 @@ def rtree_parts(column: pa.Array) -> dict[str, pa.Array]:
             ),
             axis=1,
         )
-    unknown = None
-    if column.null_count:
-        unknown = column.is_null().to_numpy(zero_copy_only=False)
     return {
         "bounds": array_of(bounds.reshape(-1)),
         "nodes": array_of(nodes.reshape(-1)),
         "rows": array_of(order.astype(np.uint32)),
         "points": packed(is_point),
-        "unknown": packed(unknown),
+        "unknown": packed(unknown_of(column)),
     }
 
 

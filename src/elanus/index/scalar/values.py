@@ -20,7 +20,7 @@ from elanus.expr import predicate as p
 from elanus.expr.boxes import Boxes
 from elanus.expr.evaluate import truth
 from elanus.expr.jsonpath import Path, PathColumn
-from elanus.expr.kleene import Bools, Mask, where_known
+from elanus.expr.kleene import Bools, Mask, unknown_of, where_known
 from elanus.expr.like import prefix_of
 from elanus.index.scalar.base import (
     MASK_ROW_US,
@@ -205,17 +205,14 @@ class _Distinct:
 
 def value_parts(column: pa.Array) -> dict[str, pa.Array] | None:
     """The parts of the index of a column; ``None`` if it holds NaN."""
-    valid = None
-    rows = np.arange(len(column), dtype=np.uint32)
-    if column.null_count:
-        valid = column.is_valid().to_numpy(zero_copy_only=False)
-        rows = np.flatnonzero(valid).astype(np.uint32)
+    n_rows, unknown = len(column), unknown_of(column)
+    rows = np.arange(n_rows, dtype=np.uint32)
+    if unknown is not None:
+        rows = np.flatnonzero(~unknown).astype(np.uint32)
         column = column.take(array_of(rows))
     values = comparable(column)
     if values is None:
         return None
-    n_rows = len(rows) if valid is None else len(valid)
-    unknown = None if valid is None else ~valid
     return unit_parts(values, rows, n_rows, unknown)
 
 
