@@ -25,6 +25,7 @@ from elanus.schema.vectors import Matrix, VectorRows
 
 BITS = npt.NDArray[np.uint8]
 _SKETCH = ".sketch"
+_REST = ".rest"
 
 
 class Allowed:
@@ -129,6 +130,8 @@ class IndexMeta:
         rows, dim: shape of the rows.
         calibration: efforts for filtered searches.
         has_sketch: a second file, at :func:`sketch_path`, belongs to the index.
+        has_rest: rows beside the index are in a file of their own, at
+            :func:`rest_path`.
     """
 
     index_type: str
@@ -140,10 +143,12 @@ class IndexMeta:
     resolved: Mapping[str, int] = field(default_factory=dict)
     calibration: Calibration = Calibration()
     has_sketch: bool = False
+    has_rest: bool = False
 
     def paths(self, path: Path) -> tuple[Path, ...]:
         """All files of the index when its main file is at ``path``."""
-        return (path, sketch_path(path)) if self.has_sketch else (path,)
+        beside = (sketch_path(path),) if self.has_sketch else ()
+        return (path, *beside, rest_path(path)) if self.has_rest else (path, *beside)
 
     def to_dict(self) -> dict[str, Any]:
         """The durable form: plain JSON values."""
@@ -166,6 +171,11 @@ class IndexMeta:
 def sketch_path(path: Path) -> Path:
     """Where the sketch of the index at ``path`` lies."""
     return path.with_name(path.name + _SKETCH)
+
+
+def rest_path(path: Path) -> Path:
+    """Where the rows lie that the index at ``path`` is without."""
+    return path.with_name(path.name + _REST)
 
 
 def is_sketch(name: str) -> bool:

@@ -29,7 +29,7 @@ from elanus.schema.vectors import as_floats
 
 CALIBRATED_LIMIT = 10
 DEPTHS = (3, 10, 30, 100, 300)
-_HELD_OUT = 192
+HELD_OUT = 192
 _MIXED = 64
 _LARGEST_MIX = 0.5
 # What is unlike the rows may be missed so many times as often.
@@ -54,6 +54,8 @@ _NAMED_ENOUGH = 0.9995
 LEAST_NAMED = 10  # rows wanted; to be named for fewer costs little
 _LOSSY_CANDIDATES = 4
 _CANDIDATES_BY_KIND = {"IVF_RABITQ": 16, "SCANN": 16}
+
+_NO_ROWS = np.empty(0, np.int64)
 
 Found = npt.NDArray[np.bool_]
 Passed = dict[tuple[int, float], int]
@@ -101,6 +103,7 @@ def calibrate_graph(
     block: VectorBlock,
     seed: int,
     hold_out: Callable[[Offsets], None] | None = None,
+    held: Offsets | None = None,
 ) -> Calibration:
     """Find the efforts of a graph over ``block``.
 
@@ -108,12 +111,15 @@ def calibrate_graph(
         index: complete, with its sketch if it has one. It lacks links afterwards.
         block: the rows as the index compares them (unit length for COSINE).
         seed: of the queries.
-        hold_out: takes out every link that leads to these rows. Of a graph whose links
-            cannot be reached, all questions are mixtures.
+        hold_out: takes out every link that leads to these rows.
+        held: rows that the graph does not have. With neither, all questions are
+            mixtures.
     """
     use_one_thread()  # again it changes nothing: walks keep the threads of the build
     rng = np.random.default_rng(seed)
-    exam = _exam(block, rng, holds_out=hold_out is not None)
+    if held is None and hold_out is not None:
+        held = _drawn(block, rng)
+    exam = _exam(block, rng, _NO_ROWS if held is None else held)
     candidates = _candidates(index, block, rng)
     if hold_out is not None:
         hold_out(exam.held)
@@ -186,7 +192,8 @@ def calibrate_lists(
         seed: of the queries.
     """
     use_one_thread()
-    exam = _exam(block, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    exam = _exam(block, rng, _drawn(block, rng))
     order = lists.nearest(exam.queries)
     nlist = order.shape[1]
     place = np.empty(order.shape, np.int64)
@@ -288,19 +295,20 @@ def _curve(exam: Exam, passed: Passed, names: int = 1) -> Curve:
     return Curve(exam.depths, TARGETS, efforts, names)
 
 
+def _drawn(block: VectorBlock | BinaryBlock, rng: np.random.Generator) -> Offsets:
+    """Rows to be held out."""
+    count = min(HELD_OUT, block.rows // 4)
+    return np.sort(rng.choice(block.rows, count, replace=False))
+
+
 def _exam(
-    block: VectorBlock | BinaryBlock,
-    rng: np.random.Generator,
-    *,
-    holds_out: bool = True,
+    block: VectorBlock | BinaryBlock, rng: np.random.Generator, held: Offsets
 ) -> Exam:
-    count = min(_HELD_OUT, block.rows // 4) if holds_out else 0
-    held = np.sort(rng.choice(block.rows, count, replace=False))
     if isinstance(block, BinaryBlock):
         asked: Any = block.vectors[held]
     else:
         asked = block.compared(held)
-    mixed = _mixed(block, rng, _MIXED if holds_out else _HELD_OUT)
+    mixed = _mixed(block, rng, _MIXED if len(held) else HELD_OUT)
     queries = np.ascontiguousarray(np.concatenate((asked, mixed)))
     others = np.delete(np.arange(block.rows, dtype=np.int64), held)
     deepest = max(d for d in DEPTHS if d * _ROWS_PER_DEPTH <= block.rows or d == 3)

@@ -11,6 +11,10 @@ The graph takes no filter. A filtered search asks for more rows than wanted, as 
 its effort, and keeps those allowed: whatever the filter has to do with the query, the
 rows kept are the nearest allowed ones of those it reached.
 
+What a search needs cannot be told from the graph's own rows, which it finds too easily,
+nor can it forget some. So a few rows, spread evenly, are left out of it and asked with;
+searches measure them one by one.
+
 The library loads the file into memory instead of mapping it: 2.25 times the rows at 384
 dimensions. How much may be loaded is a setting (``graph_bytes``).
 
@@ -28,13 +32,19 @@ from typing import Any
 
 import numpy as np
 
-from elanus.distance.kernels import VectorBlock, nearest_all, normalised
+from elanus.distance.kernels import VectorBlock, nearest_all, nearest_at, normalised
 from elanus.distance.metrics import Floats, Metric
 from elanus.distance.native import native_threads
-from elanus.distance.topk import Offsets, TopK
+from elanus.distance.topk import NO_ROW, Offsets, TopK, merge
 from elanus.errors import CorruptionError
-from elanus.index.base import Allowed, BuildRequest, IndexMeta, sketch_path
-from elanus.index.calibration import calibrate_graph
+from elanus.index.base import (
+    Allowed,
+    BuildRequest,
+    IndexMeta,
+    rest_path,
+    sketch_path,
+)
+from elanus.index.calibration import HELD_OUT, calibrate_graph
 from elanus.index.sketch import Sketch, build_sketch
 from elanus.index.strategy import default_effort
 
@@ -78,8 +88,13 @@ def is_possible(request: BuildRequest) -> bool:
     )
 
 
+def left_out(rows: int) -> Offsets:
+    """Which of so many rows are beside the graph, ascending."""
+    return np.arange(HELD_OUT, dtype=np.int64) * rows // HELD_OUT
+
+
 class SymphonyIndex:
-    """An open graph."""
+    """An open graph, and the rows beside it."""
 
     raw_rows = None
     visits_lists = False
@@ -87,25 +102,49 @@ class SymphonyIndex:
     is_exact = False
 
     def __init__(self, meta: IndexMeta, native: Any, sketch: Sketch | None) -> None:
-        """Take over a ``rabitqlib.SymqgIndex``."""
+        """Take over a ``rabitqlib.SymqgIndex``.
+
+        Attributes:
+            rest: the rows left out as they are compared; without it they are not found.
+        """
         self.meta = meta
         self.sketch = sketch
         self.full_effort = meta.rows
+        self.rest: VectorBlock | None = None
         self._native = native
+        self._left_out = left_out(meta.rows)
+        self._rows = np.delete(np.arange(meta.rows, dtype=np.int64), self._left_out)
         _open.add(self)
 
     def search(
         self, queries: Floats, limit: int, effort: int, allowed: Allowed | None
     ) -> TopK:
         """A walk with ``ef`` = ``effort``; with a filter, over as many rows."""
-        effort = max(effort, limit)
+        found = self._walked(queries, limit, max(effort, limit), allowed)
+        if self.rest is None:
+            return found
+        if allowed is None:
+            beside = nearest_all(queries, self.rest, limit)
+        else:
+            chosen = np.flatnonzero(allowed.mask[self._left_out])
+            beside = nearest_at(queries, self.rest, chosen, limit)
+        is_near = beside.distances < _reached(found)[:, None]
+        if not is_near.any():
+            return found
+        rows = np.where(is_near, self._left_out[beside.offsets], NO_ROW)
+        distances = np.where(is_near, beside.distances, np.float32(np.inf))
+        return merge((found, TopK(rows, distances)), limit).rows
+
+    def _walked(
+        self, queries: Floats, limit: int, effort: int, allowed: Allowed | None
+    ) -> TopK:
         count = limit if allowed is None else effort
         try:
             named, distances = self._native.search(queries, count, effort)
         except RuntimeError:
             # Parts that no link leads to: the walk ended before it met enough rows.
             return TopK.empty(len(queries), limit)
-        offsets: Offsets = named.astype(np.int64)
+        offsets: Offsets = self._rows[named]
         if self.meta.metric is Metric.COSINE:
             # between rows of unit length: |a - b|² = 2 - 2ab, and ours is -ab
             distances *= 0.5
@@ -113,6 +152,14 @@ class SymphonyIndex:
         if allowed is None:
             return TopK(offsets, distances)
         return _kept(offsets, distances, allowed.mask[offsets], limit)
+
+
+def _reached(found: TopK) -> Floats:
+    """How far each list reaches, (nq,) float32; -inf where it has empty places.
+
+    Whoever asked searches on where a list is short, so nothing may fill it up.
+    """
+    return np.where(found.offsets[:, -1] < 0, -np.inf, found.distances[:, -1])
 
 
 def _kept(
@@ -152,6 +199,9 @@ def build_symphony(request: BuildRequest, path: Path) -> IndexMeta | None:
     rows = _comparable(request)
     if request.metric is Metric.COSINE and not rows.any(axis=1).all():
         return None  # a row of length zero has no place among those of length one
+    held = left_out(request.rows)
+    rest = rows[held]
+    rows = np.delete(rows, held, axis=0)
     native = library.SymqgIndex(request.dim, _DEGREE, metric="l2")
     native.build(rows, _EF_CONSTRUCTION, request.threads)
     graph = SymphonyIndex(meta, native, None)
@@ -164,12 +214,15 @@ def build_symphony(request: BuildRequest, path: Path) -> IndexMeta | None:
         request.step((1 + _GRAPH_SHARE) / 2)
         graph.meta = replace(
             meta,
-            calibration=calibrate_graph(graph, block, request.seed),
+            calibration=calibrate_graph(graph, block, request.seed, held=held),
             has_sketch=True,
+            has_rest=True,
         )
+    graph.rest = VectorBlock(rest, request.metric)
     if not _finds_neighbours(graph, block, request.seed):
         return None
     native.save(str(path))
+    rest.tofile(rest_path(path))
     request.step(1.0)
     return graph.meta
 
@@ -188,9 +241,13 @@ def open_symphony(meta: IndexMeta, path: Path) -> SymphonyIndex:
         native = library.SymqgIndex.load(str(path))
     except (RuntimeError, ValueError, MemoryError) as error:
         raise CorruptionError(str(path), f"not a readable index: {error}") from error
-    if (native.num_points, native.dim) != (meta.rows, meta.dim):
+    rest = np.fromfile(rest_path(path), np.float32)
+    shape = (native.num_points, native.dim, rest.size)
+    if shape != (meta.rows - HELD_OUT, meta.dim, HELD_OUT * meta.dim):
         raise CorruptionError(str(path), "is not the graph of its index")
-    return SymphonyIndex(meta, native, Sketch.open(meta, sketch_path(path)))
+    graph = SymphonyIndex(meta, native, Sketch.open(meta, sketch_path(path)))
+    graph.rest = VectorBlock(rest.reshape(HELD_OUT, meta.dim), meta.metric)
+    return graph
 
 
 def _finds_neighbours(graph: SymphonyIndex, block: VectorBlock, seed: int) -> bool:
