@@ -34,7 +34,7 @@ import numpy as np
 
 from elanus.distance.kernels import VectorBlock, nearest_all, nearest_at, normalised
 from elanus.distance.metrics import Floats, Metric
-from elanus.distance.native import native_threads
+from elanus.distance.native import faiss, native_threads
 from elanus.distance.topk import NO_ROW, Offsets, TopK, merge
 from elanus.errors import CorruptionError
 from elanus.index.base import (
@@ -45,6 +45,7 @@ from elanus.index.base import (
     sketch_path,
 )
 from elanus.index.calibration import HELD_OUT, calibrate_graph
+from elanus.index.dense.native_file import open_native, write_native
 from elanus.index.sketch import Sketch, build_sketch
 from elanus.index.strategy import default_effort
 
@@ -222,7 +223,9 @@ def build_symphony(request: BuildRequest, path: Path) -> IndexMeta | None:
     if not _finds_neighbours(graph, block, request.seed):
         return None
     native.save(str(path))
-    rest.tofile(rest_path(path))
+    beside = faiss.IndexFlat(request.dim, faiss.METRIC_L2)
+    beside.add(rest)
+    write_native(beside, rest_path(path))
     request.step(1.0)
     return graph.meta
 
@@ -241,12 +244,12 @@ def open_symphony(meta: IndexMeta, path: Path) -> SymphonyIndex:
         native = library.SymqgIndex.load(str(path))
     except (RuntimeError, ValueError, MemoryError) as error:
         raise CorruptionError(str(path), f"not a readable index: {error}") from error
-    rest = np.fromfile(rest_path(path), np.float32)
-    shape = (native.num_points, native.dim, rest.size)
-    if shape != (meta.rows - HELD_OUT, meta.dim, HELD_OUT * meta.dim):
+    if (native.num_points, native.dim) != (meta.rows - HELD_OUT, meta.dim):
         raise CorruptionError(str(path), "is not the graph of its index")
     graph = SymphonyIndex(meta, native, Sketch.open(meta, sketch_path(path)))
-    graph.rest = VectorBlock(rest.reshape(HELD_OUT, meta.dim), meta.metric)
+    beside = open_native(replace(meta, rows=HELD_OUT), rest_path(path))
+    rest = faiss.rev_swig_ptr(beside.get_xb(), HELD_OUT * meta.dim)
+    graph.rest = VectorBlock(rest.reshape(HELD_OUT, -1).copy(), meta.metric)
     return graph
 
 
