@@ -191,6 +191,7 @@ def test_an_async_client_outlives_the_owner(tmp_path: Path) -> None:
         assert asyncio.run(ask(owner)) == [5, 6]
 
 
+@pytest.mark.slow
 def test_an_async_client_is_told_that_a_write_was_lost(tmp_path: Path) -> None:
     """It is not sent again, for the rows might be there twice; later ones arrive."""
     path = tmp_path / "app.db"

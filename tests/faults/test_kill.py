@@ -252,6 +252,7 @@ def test_a_killed_worker_is_replaced_and_its_job_done_again(quick: Path) -> None
     assert check_database(quick / "db", lambda name: None) == []
 
 
+@pytest.mark.slow
 def test_a_worker_that_always_dies_is_explained(quick: Path) -> None:
     """After three failures the segments stay exact, and the index says why."""
     db, launcher = with_deadly_launcher(quick / "db", kills=1_000)

@@ -74,6 +74,7 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 def test_fifty_openings_leak_nothing(quick: Path) -> None:
     """Descriptors and threads are as many after fifty openings as after the first."""

@@ -20,6 +20,10 @@ from elanus.schema.vectors import VectorRows, as_floats, from_floats
 ROWS, DIM = 5_000, 32
 NARROW = [np.dtype("<f2"), np.dtype("<u2"), np.dtype("i1")]
 NUMERIC = [Metric.L2, Metric.IP, Metric.COSINE]
+WITH_IP_SLOW = [
+    pytest.param(metric, marks=pytest.mark.slow) if metric is Metric.IP else metric
+    for metric in NUMERIC
+]
 
 
 def clustered(dtype: np.dtype[Any], count: int, seed: int) -> np.ndarray:
@@ -66,7 +70,7 @@ def check(segment: SegmentVectors, queries: Any, metric: Metric, floor: float) -
             np.testing.assert_allclose(found.distances[query][:wanted], own, rtol=1e-5)
 
 
-@pytest.mark.parametrize("metric", NUMERIC)
+@pytest.mark.parametrize("metric", WITH_IP_SLOW)
 @pytest.mark.parametrize("dtype", NARROW)
 def test_graphs_of_narrow_rows(
     dtype: np.dtype[Any], metric: Metric, tmp_path: Path
@@ -79,7 +83,7 @@ def test_graphs_of_narrow_rows(
     check(segment, queries, metric, 0.97)
 
 
-@pytest.mark.parametrize("metric", NUMERIC)
+@pytest.mark.parametrize("metric", WITH_IP_SLOW)
 @pytest.mark.parametrize("dtype", NARROW[:2])
 @pytest.mark.parametrize("kind", ["IVF_FLAT", "IVF_SQ8"])
 def test_lists_of_narrow_rows(

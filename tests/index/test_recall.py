@@ -56,7 +56,12 @@ def sample() -> Sample:
 
 
 @pytest.fixture(
-    scope="module", params=CASES, ids=[f"{kind}-{metric}" for kind, metric in CASES]
+    scope="module",
+    params=[
+        pytest.param(case, marks=pytest.mark.slow) if case[1] is Metric.IP else case
+        for case in CASES
+    ],
+    ids=[f"{kind}-{metric}" for kind, metric in CASES],
 )
 def built(
     request: pytest.FixtureRequest,

@@ -146,6 +146,7 @@ def test_rows_in_parts_are_searched_whole(tmp_path: Path, apart: float) -> None:
     assert recall(found.offsets, truth.offsets) >= 0.95
 
 
+@pytest.mark.slow
 def test_without_the_library(
     tmp_path: Path, sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:

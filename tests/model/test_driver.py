@@ -141,6 +141,7 @@ def run_together(
         base.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", seeds(1))
 def test_threads_do_not_disturb_each_other(seed: int) -> None:
     """Each thread finds its own rows; two rows written at once change at once."""

@@ -108,6 +108,7 @@ def drive_in_two_processes(path: Path, seed: int, steps: int) -> None:
         other.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", seeds(1))
 def test_two_processes_do_not_disturb_each_other(seed: int) -> None:
     """Both write through clients of one path at the same time."""

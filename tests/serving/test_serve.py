@@ -55,6 +55,7 @@ def test_it_answers_until_it_is_told_to_stop(
         assert served.errors.read_text() == ""
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_served_is_refused_to_a_second_server(tmp_path: Path) -> None:
     """The second one ends with status 2 and says why; the first one stays."""
     data = tmp_path / "data"
@@ -80,6 +81,7 @@ def test_a_folder_that_is_served_is_refused_to_a_client_of_the_path(
         lease(tmp_path / "data", patience_s=3600)
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
     """Status 2 and one line, whichever transport and port; the folder is let go."""
     with serve(tmp_path / "first") as served:

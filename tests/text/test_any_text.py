@@ -50,6 +50,7 @@ _TEXTS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokenizer", _TOKENIZERS, ids=str)
 @settings(max_examples=25, deadline=None)
 @given(text=_TEXTS, filters=st.lists(st.sampled_from(_FILTERS), max_size=3))
