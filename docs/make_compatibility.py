@@ -57,8 +57,9 @@ REMARKS = {
     "SPARSE_WAND and "
     "AUTOINDEX, and FAISS where its text names one of those of numbers (`IVF64,Flat`, "
     "`HNSW16,SQ8`); IVF_FLAT_CC, IVF_SQ_CC, HNSW_PRQ, AISAQ, MINHASH_LSH and "
-    "GPU_* are refused (3000); those of scalars and JSON paths are checked, kept and "
-    "told, and filters scan columns",
+    "GPU_* are refused (3000); DISKANN keeps its codes in memory and reads rows from "
+    "disk; those of scalars and JSON paths are built for segments of at least "
+    "`Settings.index_rows` rows, and used where they are quicker than a scan",
     "Delete": "a filter that is not of keys needs a loaded collection",
     "DescribeCollection": "an unknown name has code 100 and error code 4",
     "DescribeSegmentIndexData": "code 2, *unimp*, as Milvus",
