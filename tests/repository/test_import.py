@@ -31,3 +31,12 @@ def test_import_is_quick() -> None:
 def test_import_loads_nothing_heavy() -> None:
     """Index libraries and optional extras are loaded when they are used."""
     assert HEAVY & set(_python(LOADED).split()) == set()
+
+
+def test_a_server_starts_without_what_it_may_never_need() -> None:
+    """Packages that take a while wait for the first request that needs them."""
+    loaded = _python(
+        LOADED.replace("import sys, elanus;", "import sys, elanus.serving;")
+    )
+    late = (HEAVY - {"faiss"}) | {"shapely", "tantivy", "rabitqlib", "regex", "rjieba"}
+    assert late & set(loaded.split()) == set()

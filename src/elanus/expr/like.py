@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from elanus.expr.refusal import Refusal
+from elanus.schema.arrays import array_of_texts
 
 _ANY_RUN, _ANY_ONE = object(), object()
 
@@ -93,7 +94,7 @@ def _depth_of(pattern: str) -> int:
     return deepest
 
 
-_NOTHING: Final = pa.array([""], pa.large_string())
+_NOTHING: Final = array_of_texts([""], pa.large_string())
 _SURELY_FITS: Final = 1_000
 _MOST_DEPTH: Final = 1_000  # of Go's library, too
 _GO_REASONS: Final = {
