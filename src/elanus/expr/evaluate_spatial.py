@@ -34,12 +34,13 @@ def spatial(condition: p.Spatial, source: ColumnSource) -> Mask:
     """Which rows' geometries stand in a relation to the given one."""
     boxes = source.boxes(condition.operand.field_id)
     rows = _Rows(condition, source, boxes)
-    if condition.relation == "isvalid":
-        true = _valid(rows)
-    elif condition.relation == "dwithin":
-        true = _near(rows, condition)
-    else:
-        true = _related(rows, condition)
+    with np.errstate(all="ignore"):  # GEOS' own, of coordinates near the largest
+        if condition.relation == "isvalid":
+            true = _valid(rows)
+        elif condition.relation == "dwithin":
+            true = _near(rows, condition)
+        else:
+            true = _related(rows, condition)
     return where_known(true, unknown_of(source.column(condition.operand.field_id)))
 
 
