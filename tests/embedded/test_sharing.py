@@ -144,7 +144,8 @@ def test_a_client_takes_over_when_the_owner_is_killed(tmp_path: Path) -> None:
         traffic.await_rows(50)
         traffic.stop()
     assert traffic.failed_reads == []
-    assert len(traffic.unknown) <= 1
+    # one on its way, and one that the dying process still took
+    assert len(traffic.unknown) <= 2
     assert len(set(traffic.acknowledged) - stored(client)) == 0
     extra = stored(client) - set(traffic.acknowledged) - set(range(10))
     assert extra <= set(traffic.unknown)
