@@ -8,16 +8,14 @@ from typing import Any, Unpack
 from elanus.embedded.hybrid import (
     HybridOptions,
     SubSearch,
-    check_queries,
     plan_hybrid,
 )
 from elanus.embedded.options import (
     QueryOptions,
     SearchOptions,
     names_of,
-    search_request,
+    plan_search,
 )
-from elanus.embedded.rows import queries_from
 from elanus.embedded.tables import hits_table
 from elanus.engine.collection import Collection as Engine
 from elanus.engine.read.explain import explain, fusion_asked
@@ -55,16 +53,15 @@ class Explainer:
         Raises: as that.
         """
         recorder = Recorder()
-        request = search_request(
+        plan, queries = plan_search(
+            self._engine,
+            query,
             options,
             limit=limit,
             filter=filter,
             output_fields=names_of(output_fields),
             params=params,
         )
-        plan = self._engine.plan_search(request)
-        queries = queries_from(plan.asked, query)
-        check_queries(queries)
         version = self._pin()
         recorder.asked = _asked(output_fields, len(queries))
         recorder.planned(version, plan)

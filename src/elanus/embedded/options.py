@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from elanus.embedded.hybrid import grouped
-from elanus.engine.read.plan import SearchRequest
+from elanus.embedded.hybrid import check_queries, grouped
+from elanus.embedded.rows import queries_from
+from elanus.engine.collection import Collection as Engine
+from elanus.engine.read.plan import SearchPlan, SearchRequest
 from elanus.index.params import RECALL_TARGET
+from elanus.schema.vectors import VectorRows
 
 
 class QueryOptions(TypedDict, total=False):
@@ -52,8 +55,21 @@ class SearchOptions(QueryOptions, total=False):
     recall_target: float
 
 
-def search_request(options: SearchOptions, **named: Any) -> SearchRequest:
-    """What a search asks for, its options among it."""
+def plan_search(
+    engine: Engine, query: Any, options: SearchOptions, **named: Any
+) -> tuple[SearchPlan, VectorRows]:
+    """The plan of a search, its options among it, and its queries.
+
+    Raises:
+        InvalidParameter, QueryPlanError: the message says what to change.
+    """
+    plan = engine.plan_search(_search_request(options, **named))
+    queries = queries_from(plan.asked, query)
+    check_queries(queries)
+    return plan, queries
+
+
+def _search_request(options: SearchOptions, **named: Any) -> SearchRequest:
     rest: dict[str, Any] = dict(options)
     group = grouped(rest)
     target = rest.pop(RECALL_TARGET, None)

@@ -13,16 +13,14 @@ from elanus.embedded.explain import Explainer
 from elanus.embedded.hybrid import (
     HybridOptions,
     SubSearch,
-    check_queries,
     plan_hybrid,
 )
 from elanus.embedded.options import (
     QueryOptions,
     SearchOptions,
     names_of,
-    search_request,
+    plan_search,
 )
-from elanus.embedded.rows import queries_from
 from elanus.embedded.tables import hits_table
 from elanus.engine.collection import Collection as Engine
 from elanus.engine.read.fusion import fuse
@@ -91,16 +89,15 @@ class Reader:
             InvalidParameter, QueryPlanError: the message says what to change.
             CorruptionError: a column file is damaged; the message names it.
         """
-        request = search_request(
+        plan, queries = plan_search(
+            self._engine,
+            query,
             options,
             limit=limit,
             filter=filter,
             output_fields=names_of(output_fields) if output_fields else (),
             params=params,
         )
-        plan = self._engine.plan_search(request)
-        queries = queries_from(plan.asked, query)
-        check_queries(queries)
         hits = self._engine.search(self._version(), plan, queries)
         return hits_table(hits, self.schema.primary.name, plan.outputs)
 

@@ -15,13 +15,13 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from elanus.distance.kernels import VectorBlock
+from elanus.distance.kernels import VectorBlock, normalised
 from elanus.distance.metrics import Floats, Metric
 from elanus.distance.topk import Offsets, TopK
 from elanus.errors import Cancelled
 from elanus.index.curve import Curve
 from elanus.schema.sparse import SparseRows
-from elanus.schema.vectors import Matrix, VectorRows
+from elanus.schema.vectors import Matrix, VectorRows, as_floats
 
 BITS = npt.NDArray[np.uint8]
 _SKETCH = ".sketch"
@@ -235,6 +235,23 @@ class BuildRequest:
             return 0
         per_value = 8 if self.matrix.dtype == np.uint8 else 1
         return int(self.matrix.shape[1]) * per_value
+
+    def compared(self, rows: slice | Offsets) -> Floats:
+        """Some rows as they are compared: float32, at unit length for COSINE."""
+        wide = as_floats(self.matrix[rows])
+        return normalised(wide) if self.metric.row.normalises else wide
+
+    def meta(self, kind: str, resolved: Mapping[str, int] | None = None) -> IndexMeta:
+        """What an index of this kind over the rows is, without its calibration."""
+        return IndexMeta(
+            index_type=self.index_type or kind,
+            kind=kind,
+            metric=self.metric,
+            rows=self.rows,
+            dim=self.dim,
+            params=dict(self.params),
+            resolved=resolved or {},
+        )
 
     def step(self, share: float) -> None:
         """Report progress and stop here if the caller wants that.

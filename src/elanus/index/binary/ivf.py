@@ -138,15 +138,7 @@ class BinaryIvf:
                 request.step(0.5 + start / request.rows / 2)
                 native.add(request.matrix[start : start + _CHUNK_ROWS])
             faiss.write_index_binary(native, str(path))
-            meta = IndexMeta(
-                index_type=request.index_type or self.name,
-                kind=self.name,
-                metric=request.metric,
-                rows=request.rows,
-                dim=request.dim,
-                params=dict(request.params),
-                resolved=resolved,
-            )
+            meta = request.meta(self.name, resolved)
             if nlist > 1 and request.rows >= _MIN_CALIBRATED_ROWS:
                 lists = BinaryIvfIndex(meta, native).lists()
                 block = BinaryBlock(request.matrix, request.metric)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from elanus.distance.kernels import VectorBlock, normalised
+from elanus.distance.kernels import VectorBlock
 from elanus.distance.metrics import Floats
 from elanus.distance.native import faiss, native_threads
 from elanus.distance.topk import TopK
@@ -37,7 +37,6 @@ from elanus.index.dense.native_file import (
     write_native,
 )
 from elanus.index.params import SQ_TYPE, check_subquantizers, parse_build_params
-from elanus.schema.vectors import Matrix, as_floats
 
 _CHUNK_ROWS = 8_192
 _GRAPH_SHARE = 0.85
@@ -110,15 +109,7 @@ class CodedHnsw:
     def build(self, request: BuildRequest, path: Path) -> IndexMeta:
         """Build the graph, put codes in the place of its rows, calibrate."""
         resolved = self.resolve(request.params, request.rows, request.dim)
-        meta = IndexMeta(
-            index_type=request.index_type or self.name,
-            kind=self.name,
-            metric=request.metric,
-            rows=request.rows,
-            dim=request.dim,
-            params=dict(request.params),
-            resolved=resolved,
-        )
+        meta = request.meta(self.name, resolved)
         code = faiss_metric(request.metric)
         graph = faiss.IndexHNSWFlat(request.dim, resolved["M"], code)
         graph.hnsw.efConstruction = resolved["efConstruction"]
@@ -168,7 +159,7 @@ def _coded(meta: IndexMeta, request: BuildRequest) -> Any:
             storage.pq.cp.niter = _TRAINING_ROUNDS
         storage.train(_training_rows(request, meta.resolved))
     for start in range(0, request.rows, _CHUNK_ROWS):
-        storage.add(_comparable(request, request.matrix[start : start + _CHUNK_ROWS]))
+        storage.add(request.compared(slice(start, start + _CHUNK_ROWS)))
     return storage
 
 
@@ -189,9 +180,4 @@ def _training_rows(request: BuildRequest, resolved: Mapping[str, int]) -> Floats
     rng = np.random.default_rng(request.seed)
     count = min(request.rows, enough)
     chosen = np.sort(rng.choice(request.rows, count, replace=False))
-    return _comparable(request, request.matrix[chosen])
-
-
-def _comparable(request: BuildRequest, rows: Matrix) -> Floats:
-    wide = as_floats(rows)
-    return normalised(wide) if request.metric.row.normalises else wide
+    return request.compared(chosen)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from elanus.distance.kernels import VectorBlock, nearest_all, nearest_at, normalised
+from elanus.distance.kernels import VectorBlock, nearest_all, nearest_at
 from elanus.distance.metrics import Floats
 from elanus.distance.native import faiss
 from elanus.distance.topk import TopK
@@ -14,7 +14,6 @@ from elanus.errors import CorruptionError
 from elanus.index.base import Allowed, BuildRequest, IndexMeta
 from elanus.index.dense.native_file import faiss_metric, open_native, write_native
 from elanus.index.params import parse_build_params
-from elanus.schema.vectors import as_floats
 
 _CHUNK_ROWS = 16_384
 
@@ -59,14 +58,7 @@ class Flat:
         index = faiss.IndexFlat(request.dim, faiss_metric(request.metric))
         add_in_chunks(index, request, _CHUNK_ROWS, 1.0)
         write_native(index, path)
-        return IndexMeta(
-            index_type=request.index_type or self.name,
-            kind=self.name,
-            metric=request.metric,
-            rows=request.rows,
-            dim=request.dim,
-            params=dict(request.params),
-        )
+        return request.meta(self.name)
 
     def open(self, meta: IndexMeta, path: Path) -> FlatIndex:
         """Map the rows."""
@@ -94,6 +86,5 @@ def add_in_chunks(
     """
     for start in range(0, request.rows, chunk_rows):
         request.step(done_at * start / request.rows)
-        chunk = as_floats(request.matrix[start : start + chunk_rows])
-        index.add(normalised(chunk) if request.metric.row.normalises else chunk)
+        index.add(request.compared(slice(start, start + chunk_rows)))
     request.step(done_at)

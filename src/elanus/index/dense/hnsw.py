@@ -91,15 +91,7 @@ class Hnsw:
     def build(self, request: BuildRequest, path: Path) -> IndexMeta:
         """Build graph, sketch and calibration."""
         resolved = self.resolve(request.params, request.rows, request.dim)
-        meta = IndexMeta(
-            index_type=request.index_type or self.name,
-            kind=self.name,
-            metric=request.metric,
-            rows=request.rows,
-            dim=request.dim,
-            params=dict(request.params),
-            resolved=resolved,
-        )
+        meta = request.meta(self.name, resolved)
         code = faiss_metric(request.metric)
         native = _new_native(request, resolved["M"], code)
         native.hnsw.efConstruction = resolved["efConstruction"]

@@ -105,15 +105,7 @@ class Ivf:
     def build(self, request: BuildRequest, path: Path) -> IndexMeta:
         """Train on a sample, add all rows, calibrate."""
         resolved = self.resolve(request.params, request.rows, request.dim)
-        meta = IndexMeta(
-            index_type=request.index_type or self.name,
-            kind=self.name,
-            metric=request.metric,
-            rows=request.rows,
-            dim=request.dim,
-            params=dict(request.params),
-            resolved=resolved,
-        )
+        meta = request.meta(self.name, resolved)
         with native_threads(request.threads):
             if request.rows:
                 meta = self._build_lists(request, meta, path)

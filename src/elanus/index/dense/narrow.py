@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from elanus.distance.kernels import normalised
 from elanus.distance.metrics import Floats
 from elanus.distance.native import faiss
 from elanus.index.base import BuildRequest
-from elanus.schema.vectors import as_floats
 
 _TRAINING_ROWS_PER_CENTRE = 64
 _TYPES = faiss.ScalarQuantizer
@@ -41,5 +39,4 @@ def training_rows(request: BuildRequest, centres: int) -> Floats:
     count = min(request.rows, _TRAINING_ROWS_PER_CENTRE * max(centres, 64))
     rng = np.random.default_rng(request.seed)
     chosen = np.sort(rng.choice(request.rows, count, replace=False))
-    sample = as_floats(request.matrix[chosen])
-    return normalised(sample) if request.metric.row.normalises else sample
+    return request.compared(chosen)

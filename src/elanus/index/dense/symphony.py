@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from elanus.distance.kernels import VectorBlock, nearest_all, nearest_at, normalised
+from elanus.distance.kernels import VectorBlock, nearest_all, nearest_at
 from elanus.distance.metrics import Floats, Metric
 from elanus.distance.native import faiss, native_threads
 from elanus.distance.topk import NO_ROW, Offsets, TopK, merge
@@ -187,17 +187,9 @@ def build_symphony(request: BuildRequest, path: Path) -> IndexMeta | None:
     """
     library = _library()
     assert library is not None
-    meta = IndexMeta(
-        index_type=request.index_type or NAME,
-        kind=NAME,
-        metric=request.metric,
-        rows=request.rows,
-        dim=request.dim,
-        params=dict(request.params),
-        resolved={"degree": _DEGREE, "efConstruction": _EF_CONSTRUCTION},
-    )
+    meta = request.meta(NAME, {"degree": _DEGREE, "efConstruction": _EF_CONSTRUCTION})
     request.step(0.0)
-    rows = _comparable(request)
+    rows = request.compared(slice(None))
     if request.metric is Metric.COSINE and not rows.any(axis=1).all():
         return None  # a row of length zero has no place among those of length one
     held = left_out(request.rows)
@@ -254,7 +246,7 @@ def open_symphony(meta: IndexMeta, path: Path) -> SymphonyIndex:
 
 
 def _finds_neighbours(graph: SymphonyIndex, block: VectorBlock, seed: int) -> bool:
-    """Whether rows find their neighbours by the effort that mixtures of them need.
+    """Whether rows find their neighbours by the effort that was measured.
 
     It does not where clusters have no links between them, or lie so far apart that
     float32 tells their rows apart no more once estimates are made of squares.
@@ -268,12 +260,6 @@ def _finds_neighbours(graph: SymphonyIndex, block: VectorBlock, seed: int) -> bo
     each = [nearest_all(asked[i : i + 1], block, _NEIGHBOURS) for i in range(_ASKED)]
     last = np.concatenate([one.distances[:, -1:] for one in each])
     return bool((found <= last + _ROUNDING * np.abs(last)).mean() >= _ENOUGH)
-
-
-def _comparable(request: BuildRequest) -> Floats:
-    if request.metric.row.normalises:
-        return normalised(request.matrix)
-    return np.ascontiguousarray(request.matrix, np.float32)
 
 
 @cache

@@ -128,14 +128,7 @@ class Inverted:
             },
         )
         request.step(1.0)
-        return IndexMeta(
-            index_type=request.index_type or self.name,
-            kind=self.name,
-            metric=request.metric,
-            rows=request.rows,
-            dim=0,
-            params=dict(request.params),
-        )
+        return request.meta(self.name)
 
     def open(self, meta: IndexMeta, path: Path) -> InvertedIndex:
         """Map the lists.
